@@ -1,0 +1,1 @@
+"""The catalogue: codes, loading, matching, plans, links. What a channel shows lives in listing/."""

@@ -1,0 +1,45 @@
+"""The errors that a user may see, as one tree.
+
+CloudSalesError                something was refused or failed; says what, and what to do next
+├── SettingsError              cloudsales.yaml or the environment is not usable
+├── DatabaseError              the database can't be reached, or its schema is not ours
+├── InputError                 a file or an argument that the user gave is not usable
+├── RefusedError               a guard said no (an outdated plan, a shrunken listing, work already under way)
+└── channels.errors.ChannelError   what a channel did (its own subtree)
+
+What belongs here: the root and the branches that several stages share. A stage's own errors live in that stage.
+Messages never carry personal data or secrets: they end in logs and in Dagster's event store.
+"""
+
+
+class CloudSalesError(Exception):
+    """Something was refused or failed.
+
+    Args:
+        message: one sentence that says what happened.
+        next_step: what the user can do now, best a command to type.
+    """
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message} Next: {self.next_step}" if self.next_step else self.message
+
+
+class SettingsError(CloudSalesError):
+    """cloudsales.yaml or the environment is not usable."""
+
+
+class DatabaseError(CloudSalesError):
+    """The database can't be reached, or its schema is not the one this version needs."""
+
+
+class InputError(CloudSalesError):
+    """A file or an argument that the user gave is not usable."""
+
+
+class RefusedError(CloudSalesError):
+    """A guard said no before anything was touched."""

@@ -1,0 +1,1 @@
+"""What assets are handed: settings, database and channels as thin Dagster resources."""

@@ -1,0 +1,1 @@
+"""Sensors decide whether to start a run. Rules live elsewhere."""
