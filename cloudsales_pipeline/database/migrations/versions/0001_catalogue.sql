@@ -93,7 +93,7 @@ create unlogged table cloudsales.stage_variant (
     ean             text,
     code_key        text collate "C",
     ean_key         text collate "C",
-    ean_valid       boolean not null,
+    ean_state       text not null,
     size            text,
     colour          text,
     price           numeric(14, 2),
@@ -166,7 +166,7 @@ create table cloudsales.listing (
     ean                 text,
     code_key            text collate "C",
     ean_key             text collate "C",
-    ean_valid           boolean not null,
+    ean_state           text not null check (ean_state in ('empty', 'valid', 'bad')),
     size                text,
     colour              text,
     price               numeric(14, 2),
@@ -186,7 +186,7 @@ comment on column cloudsales.listing.code is 'As it came.';
 comment on column cloudsales.listing.ean is 'As it came.';
 comment on column cloudsales.listing.code_key is 'The code normalised (docs/matching.md); null where it is empty or a placeholder.';
 comment on column cloudsales.listing.ean_key is 'The EAN normalised; null where it is empty, a placeholder, or a number that lost digits.';
-comment on column cloudsales.listing.ean_valid is 'The EAN is a valid GTIN: right length and check digit.';
+comment on column cloudsales.listing.ean_state is 'empty: none, or a placeholder; valid: a GTIN of the right length with the right check digit; bad: anything else.';
 
 create table cloudsales.listing_key (
     key             text collate "C" not null,

@@ -41,10 +41,10 @@ select o.channel, l.variant_id, o.outcome, o.reason, p.sku, o.matched_by,
        (select array_agg(cp.sku order by cp.sku) from cloudsales.product cp where cp.product_id = any (o.candidates)) as candidates,
        jsonb_strip_nulls(jsonb_build_object(
            'code', jsonb_build_object('value', l.code, 'normalised', l.code_key, 'hit', analytics.code_kinds(o.code_hits)),
-           'ean', jsonb_build_object('value', l.ean, 'normalised', l.ean_key, 'valid', l.ean_valid, 'hit', analytics.code_kinds(o.ean_hits)),
+           'ean', jsonb_build_object('value', l.ean, 'normalised', l.ean_key, 'state', l.ean_state, 'hit', analytics.code_kinds(o.ean_hits)),
            'earlier_variant', e.variant_id,
            'rules_version', o.rules_version,
-           'company_internal_gtin', case when l.ean_valid and lpad(l.ean_key, 13, '0') ~ '^(02|04|2)' then true end
+           'company_internal_gtin', case when l.ean_state = 'valid' and lpad(l.ean_key, 13, '0') ~ '^(02|04|2)' then true end
        )) as evidence,
        o.decided_at
 from cloudsales.match_outcome o

@@ -1,0 +1,107 @@
+"""What all tests share: a real PostgreSQL, a fresh database for each test, and the way to the evaluation data.
+
+The server is the embedded one, started once for all the workers of a run, in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy.engine import URL, Engine, make_url
+
+from cloudsales_pipeline.database import migrate, server
+from cloudsales_pipeline.database.engine import create_engine
+from cloudsales_pipeline.settings import ChannelSettings, DatabaseSettings, Settings
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+SERVER_VARIABLE = "CLOUDSALES_TEST_SERVER"
+TEMPLATE = "cloudsales_template"
+TEMPLATE_LOCK = 7_301_999
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The controller names the folder, its workers inherit the variable.
+    if not hasattr(config, "workerinput"):
+        os.environ[SERVER_VARIABLE] = tempfile.mkdtemp(prefix="cs-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        folder = Path(os.environ.pop(SERVER_VARIABLE))
+        server.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> URL:
+    """The address of the run's server, on its `postgres` database, with a migrated template beside it."""
+    url = make_url(server.start(Path(os.environ[SERVER_VARIABLE])))
+    admin = create_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": TEMPLATE_LOCK})
+        if not connection.scalar(sa.text("select 1 from pg_database where datname = :name"), {"name": TEMPLATE}):
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.exec_driver_sql(f"alter system set {setting} = off")
+            connection.exec_driver_sql("select pg_reload_conf()")
+            migrate.ensure_database(url, f"{TEMPLATE}_new")
+            engine = create_engine(url.set(database=f"{TEMPLATE}_new"))
+            migrate.upgrade(engine)
+            engine.dispose()
+            connection.exec_driver_sql(f"alter database {TEMPLATE}_new rename to {TEMPLATE}")
+        connection.execute(sa.text("select pg_advisory_unlock(:lock)"), {"lock": TEMPLATE_LOCK})
+    admin.dispose()
+    return url
+
+
+@pytest.fixture
+def database_url(postgres: URL) -> Iterator[URL]:
+    """A database of the test's own, with our schema."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    admin = create_engine(postgres).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"create database {name} template {TEMPLATE}")
+        yield postgres.set(database=name)
+        connection.exec_driver_sql(f"drop database {name} with (force)")
+    admin.dispose()
+
+
+@pytest.fixture
+def settings(database_url: URL, tmp_path: Path) -> Settings:
+    """Settings with one channel, `fashionup`, on the test's database."""
+    return Settings(
+        database=DatabaseSettings(url=SecretStr(database_url.render_as_string(hide_password=False))),
+        data_dir=tmp_path / "data",
+        channels={"fashionup": ChannelSettings(kind="fashionup", url="http://127.0.0.1:9/v1")},
+    )
+
+
+@pytest.fixture
+def engine(database_url: URL, settings: Settings) -> Iterator[Engine]:
+    """An engine on the test's database, the settings' channels registered."""
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        migrate.register_channels(connection, settings)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """The path of a file of the evaluation data; the test is skipped, naming the file, where it is not there."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"evaluation data not beside the project: {name}")
+        return path
+
+    return find
