@@ -34,8 +34,9 @@ class Ean(NamedTuple):
 
 PLACEHOLDERS = frozenset(
     # compared after folding, so without case, accents and white space
-    ("x", "xx", "n/a", "na", "#n/a", "#ref!", "#value!", "null", "nil", "none", "nan", "undefined", "tbd")
-    + ("fara", "faracod", "faraean")
+    ("x", "xx", "n/a", "na", "null", "nil", "none", "nan", "undefined", "tbd", "fara", "faracod", "faraean")
+) | frozenset(
+    ("#n/a", "#ref!", "#value!")  # a spreadsheet's errors
 )
 _QUOTES = "\"'“”„«»‘’`"
 _APOSTROPHES = "'’‘`"
