@@ -18,7 +18,7 @@ from cloudsales_pipeline.database.engine import DAGSTER_SUFFIX, create_engine, d
 from cloudsales_pipeline.errors import DatabaseError
 from cloudsales_pipeline.settings import Settings
 
-MIGRATION_LOCK = 7_301_001
+MIGRATION_LOCK = 7_301_000
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

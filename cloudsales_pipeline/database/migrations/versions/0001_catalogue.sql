@@ -208,10 +208,14 @@ comment on table cloudsales.listing_shared_key is 'Keys that more than one listi
 create table cloudsales.listing_pending (
     listing_id      bigint primary key references cloudsales.listing,
     channel         text not null,
-    revision        bigint not null
+    revision        bigint not null,
+    code_key        text collate "C",
+    ean_key         text collate "C",
+    ean_state       text not null
 );
 create index listing_pending_by_channel on cloudsales.listing_pending (channel);
 comment on table cloudsales.listing_pending is 'Listings that need a decision: new, changed codes, or touched by a change of the catalogue. A plan takes these, its apply removes them.';
+comment on column cloudsales.listing_pending.code_key is 'The listing''s own key, beside it so that the plan reads one narrow table.';
 comment on column cloudsales.listing_pending.revision is 'From cloudsales.revision, when the need was noted: later than a plan means the plan is outdated.';
 
 create sequence cloudsales.revision;
@@ -297,6 +301,7 @@ create table cloudsales.code_key (
     product_id      bigint references cloudsales.product,
     kinds           smallint not null check (kinds between 1 and 7)
 );
+create index code_key_clash on cloudsales.code_key (key) where product_id is null;
 comment on table cloudsales.code_key is 'One product per identity (I-01): each normalised code points to one product, by its primary key.';
 comment on column cloudsales.code_key.product_id is 'Null: a clash. The loaded catalogue gives the code to several products, and it links nothing.';
 comment on column cloudsales.code_key.kinds is 'As what the product has it: 1 SKU, 2 GTIN, 4 additional code, added up.';
@@ -341,7 +346,7 @@ comment on table cloudsales.plan is 'What an import of a channel''s listing woul
 comment on column cloudsales.plan.revision is 'cloudsales.revision when the plan was made.';
 comment on column cloudsales.plan.audit is 'The checks'' results, by name.';
 
-create unlogged table cloudsales.plan_row (
+create table cloudsales.plan_row (
     plan_id         bigint not null,
     listing_id      bigint not null,
     outcome         text not null,
@@ -352,10 +357,9 @@ create unlogged table cloudsales.plan_row (
     earlier_listing bigint,
     code_hits       smallint not null,
     ean_hits        smallint not null,
-    score           real,
-    primary key (plan_id, listing_id)
-);
-comment on table cloudsales.plan_row is 'The plan, row by row. Unlogged: a plan whose rows were lost in a crash is refused, and made again.';
+    score           real
+) partition by list (plan_id);
+comment on table cloudsales.plan_row is 'The plan, row by row: a table of its own for each plan, made and dropped whole. Unlogged: a plan whose rows were lost in a crash is refused, and made again.';
 
 create table cloudsales.match_outcome (
     listing_id      bigint primary key references cloudsales.listing,
