@@ -1,4 +1,4 @@
-"""The simulator against its contract: schemathesis calls every operation with good and with bad data (the contract of F-06, F-10).
+"""The simulator against its contract: schemathesis calls every operation with good and with bad data.
 
 The calls go over real sockets; what they find is compared with contracts/fashionup.openapi.yaml: statuses, content types, bodies.
 """
