@@ -23,7 +23,8 @@ from cloudsales_pipeline.simulator.problems import problem
 
 TRANSPORT = "simulator.transport"  # the key under which the server puts a connection's transport into the scope
 DRIPS = 20
-BOMB_BYTES = 200_000_000
+BOMB_MEGABYTES = 200
+GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff"
 ELSEWHERE = "http://elsewhere.invalid/v1/products"
 HTML = "<!doctype html><html lang=ro><title>Mentenanță</title><h1>Revenim imediat</h1><p>Lucrăm la ceva frumos.</p></html>"
 
@@ -131,10 +132,19 @@ async def _reset(scope: Scope, receive: Receive) -> None:
 
 @lru_cache(maxsize=1)
 def _bomb() -> bytes:
-    """JSON that is 200 MB of white space in 200 kB of gzip."""
-    packer = zlib.compressobj(9, wbits=31)
-    block = b" " * 1_000_000
-    return b"".join([*(packer.compress(block) for _ in range(BOMB_BYTES // len(block))), packer.compress(b"{}"), packer.flush()])
+    """JSON that is 200 MB of white space in 200 kB of gzip.
+
+    After a full flush deflate starts afresh, so one packed megabyte can stand there 200 times (RFC 1952 frames it).
+    """
+    megabyte = b" " * 1_000_000
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(megabyte) + packer.flush(zlib.Z_FULL_FLUSH)
+    end = packer.compress(b"{}") + packer.flush()
+    checksum = 0
+    for _ in range(BOMB_MEGABYTES):
+        checksum = zlib.crc32(megabyte, checksum)
+    size = BOMB_MEGABYTES * len(megabyte) + len(b"{}")
+    return GZIP_HEAD + packed * BOMB_MEGABYTES + end + struct.pack("<II", zlib.crc32(b"{}", checksum), size)
 
 
 def _takes_gzip(scope: Scope) -> bool:

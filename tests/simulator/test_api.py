@@ -69,11 +69,13 @@ class TestLists:
         assert [item["id"] for page in got for item in page] == ["FU1000001", "FU1000002"]
 
     def test_the_same_product_twice_with_other_content_is_served_twice_f41(self, state: State, client: httpx.Client) -> None:
-        state.put_product({"id": "FU1000000", "name": "another", "updated_at": "2026-01-01T00:00:00Z", "variants": []}, again=True)
+        state.put_product(
+            {"id": "FU1000000", "name": "another", "updated_at": "2026-01-01T00:00:00Z", "variants": []}, again=True
+        )
         assert [item["id"] for item in pages(client, "/products", limit=3)[0]] == ["FU1000000", "FU1000000", "FU1000001"]
 
     def test_a_product_is_served_byte_by_byte_as_it_was_put_in(self, state: State, client: httpx.Client) -> None:
-        raw = '{"id":"A","name":"\\u0000 \\ud800","variants":[{"price":"abc"}],"x":1e5}'.encode()
+        raw = b'{"id":"A","name":"\\u0000 \\ud800","variants":[{"price":"abc"}],"x":1e5}'
         state.put_product(raw)
         assert client.get("/products", params={"limit": 1}).content.startswith(b'{"items":[' + raw + b"],")
 
@@ -87,7 +89,8 @@ class TestLists:
     @pytest.mark.parametrize(
         "query",
         [
-            "limit=0", "limit=501", "limit=ten", "limit=1_0", "limit=", "limit=1&limit=2", "limit=99999999999999999999", "limit=%D9%A1",
+            "limit=0", "limit=501", "limit=ten", "limit=1_0", "limit=", "limit=1&limit=2", "limit=99999999999999999999",
+            "limit=%D9%A1",
             "cursor=", "cursor=!!!", "cursor=bnVsbA", "cursor=%00", "updated_since=yesterday", "updated_since=2026-11-24",
             "updated_since=2026-11-24T10:00:00", "updated_since=2026-13-24T10:00:00Z", "updated_since=2026-11-24T10:00:00 02:00",
         ],
@@ -111,7 +114,9 @@ class TestRefusals:
             assert is_problem(response, 401)
             assert response.headers["www-authenticate"] == "Bearer"
 
-    @pytest.mark.parametrize("path", ["/nothing", "", "/products/FU1000000", "/orders/a%00b/x", "/orders//status", "/orders/%2F/status"])
+    @pytest.mark.parametrize(
+        "path", ["/nothing", "", "/products/FU1000000", "/orders/a%00b/x", "/orders//status", "/orders/%2F/status"]
+    )
     def test_an_unknown_path_is_404(self, client: httpx.Client, path: str) -> None:
         assert is_problem(client.get(path), 404)
 
@@ -249,7 +254,9 @@ class TestOrders:
         ("form", "status"),
         [({"kind": "waybill"}, 422), ({"number": "1"}, 422), ({"kind": "letter", "number": "1"}, 422)],
     )
-    def test_an_incomplete_document_is_refused(self, state: State, client: httpx.Client, form: dict[str, str], status: int) -> None:
+    def test_an_incomplete_document_is_refused(
+        self, state: State, client: httpx.Client, form: dict[str, str], status: int
+    ) -> None:
         path = f"/orders/{state.place_order()['id']}/documents"
         assert is_problem(client.post(path, files={name: (None, value) for name, value in form.items()}), status)
         assert is_problem(client.post(path, data=form), 415)
