@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,11 +63,33 @@ def fashionup(
         raise typer.Exit(1) from None
 
 
+@app.command()
+def retailer(
+    out: Annotated[Path, typer.Option(help="The CSV file to write, for `cloudsales catalog load`.")],
+    styles: Annotated[int, typer.Option(min=0, max=200_000, help="As many as the simulated FashionUp generates.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same as the simulated FashionUp's.")] = 1,
+) -> None:
+    """Write the catalogue of a retailer who sells some of the listing; prints what importing it must give."""
+    from cloudsales_pipeline.simulator import fashion
+    from cloudsales_pipeline.simulator.retailer import retailer_catalogue, write_csv
+
+    retail = retailer_catalogue(fashion.generate(styles, seed), seed)
+    try:
+        write_csv(retail.rows, out)
+    except OSError as error:
+        typer.echo(f"{out.name} can't be written: {error.strerror}.", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(json.dumps(retail.expectation.by_outcome()))
+
+
 def _state(data: Path | None, styles: int, seed: int) -> State:
     from cloudsales_pipeline.simulator import datafile, fashion
+    from cloudsales_pipeline.simulator.shapes import encode
     from cloudsales_pipeline.simulator.state import State
 
-    return State.from_file(datafile.read(data)) if data else State(fashion.generate(styles, seed))
+    if data:
+        return State.of(*datafile.read(data))
+    return State.of(map(encode, fashion.categories()), fashion.payloads(styles, seed, flaws=True))
 
 
 def _announce(server: RunningServer) -> None:

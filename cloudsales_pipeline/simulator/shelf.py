@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
@@ -67,6 +67,12 @@ class Shelf:
             return False
         del self._keys[at], self._entries[at]
         return True
+
+    def rewrite(self, change: Callable[[bytes], bytes]) -> None:
+        """Change every payload, one at a time: a large listing does not stand in memory twice."""
+        self._views.clear()
+        for at, entry in enumerate(self._entries):
+            self._entries[at] = entry._replace(payload=change(entry.payload))
 
     def page(self, after: Key | None, limit: int, since: datetime | None = None, *, overlap: int = 0) -> Page:
         """At most `limit` entries behind `after`, of those changed at or after `since`.

@@ -90,20 +90,24 @@ class State:
             self._load(map(encode, listing.categories), map(encode, listing.products), ())
 
     @classmethod
-    def from_file(cls, data: datafile.Data, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> State:
-        """The channel that a data file describes (see `datafile.read`)."""
+    def of(
+        cls,
+        categories: Iterable[bytes],
+        products: Iterable[bytes],
+        orders: Iterable[bytes] = (),
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> State:
+        """The channel that holds these items, each given as its JSON (`datafile.read`, `fashion.payloads`)."""
         state = cls(clock=clock)
-        state._load(data.categories, data.products, data.orders)
+        state._load(categories, products, orders)
         return state
 
     def bind(self, origin: str) -> None:
         """Say at which address the server listens: the images of the generated products are found there."""
         with self.lock:
-            before, self.origin = self.origin.encode(), origin
-            shelf = self._shelves["products"]
-            self._shelves["products"] = Shelf(
-                entry._replace(payload=entry.payload.replace(before, origin.encode())) for entry in shelf.entries()
-            )
+            before, after, self.origin = self.origin.encode(), origin.encode(), origin
+            self._shelves["products"].rewrite(lambda payload: payload.replace(before, after))
 
     # ------------------------------------------------------------ lists
 
@@ -134,10 +138,17 @@ class State:
             self._shelves["products"].put(entry)
 
     def touch_product(self, product_id: str, **changes: Any) -> None:
-        """Change fields of a product and its updated_at."""
+        """Change fields of a product and its updated_at.
+
+        Raises:
+            LookupError: it is not listed.
+        """
         with self.lock:
-            page = [entry for entry in self._shelves["products"].entries() if entry.key[0] == product_id]
-            product = json.loads(page[0].payload)
+            after = (product_id, "")
+            entry = next(iter(self._shelves["products"].page(after, 1).entries), None)
+            if entry is None or entry.key[0] != product_id:
+                raise LookupError(f"no product {product_id}")
+            product = json.loads(entry.payload)
             self.put_product({**product, "updated_at": _text(self.clock()), **changes})
 
     def remove_product(self, product_id: str) -> bool:

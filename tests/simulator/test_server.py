@@ -19,6 +19,7 @@ from cloudsales_pipeline.cli.simulate import app
 from cloudsales_pipeline.errors import InputError
 from cloudsales_pipeline.simulator import datafile, fashion
 from cloudsales_pipeline.simulator.faults import Fault
+from cloudsales_pipeline.simulator.retailer import retailer_catalogue
 from cloudsales_pipeline.simulator.server import RunningServer, running, serve, start_process
 from cloudsales_pipeline.simulator.state import State
 
@@ -75,6 +76,16 @@ def test_the_command_ends_cleanly_when_it_is_asked_to(asked: signal.Signals) -> 
     assert (process.returncode, rest, complaint) == (0, "", "")
 
 
+def test_the_retailer_s_file_goes_with_the_listing_of_the_same_styles_and_seed(tmp_path: Path) -> None:
+    out = tmp_path / "catalogue.csv"
+    result = CliRunner().invoke(app, ["retailer", "--styles", "60", "--seed", "4", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    expected = retailer_catalogue(fashion.generate(60, seed=4), seed=4)
+    assert len(out.read_text(encoding="utf-8").splitlines()) == len(expected.rows) + 1
+    assert json.loads(result.stdout) == expected.expectation.by_outcome()
+    assert CliRunner().invoke(app, ["retailer", "--out", str(tmp_path / "no" / "folder.csv")]).exit_code == 1
+
+
 class TestBadFiles:
     @pytest.mark.parametrize(
         ("content", "why"),
@@ -106,7 +117,7 @@ class TestBadFiles:
             '{"id":"A","name":"again"}]}'
         )
         (tmp_path / "flawed.json").write_text(flawed)
-        state = State.from_file(datafile.read(tmp_path / "flawed.json"))
+        state = State.of(*datafile.read(tmp_path / "flawed.json"))
         with running(state) as server:
             answer = httpx.get(f"{server.url}/products", headers={"authorization": f"Bearer {server.token}"}).json()
             assert httpx.get(server.origin).status_code == 200
@@ -118,7 +129,7 @@ class TestBadFiles:
         assert state.offers(["B1"])["B1"].quantity == 0
 
     def test_the_real_listing_is_served_whole(self, shared: Callable[[str], Path]) -> None:
-        state = State.from_file(datafile.read(shared("data/listing/real_listing.json")))
+        state = State.of(*datafile.read(shared("data/listing/real_listing.json")))
         counts = state.counts()
         assert (counts["products"], counts["categories"], counts["variants"]) == (845, 33, 845)
 
