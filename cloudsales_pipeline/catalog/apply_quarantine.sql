@@ -21,6 +21,10 @@ ended as (
       and not (r.outcome in ('conflict', 'invalid', 'duplicate_in_listing', 'suggested') and q.reason = r.reason)
 )
 insert into cloudsales.quarantine (stage, channel, reference, reason, detail)
-select 'match', :channel, variant_id, reason, detail from held
+select 'match', :channel, variant_id, reason, detail from held h
+where not exists (  -- a person said to leave exactly this
+    select from cloudsales.quarantine q
+    where q.stage = 'match' and q.channel = :channel and q.reference = h.variant_id and q.reason = h.reason
+      and q.resolution = 'dismissed' and q.detail = h.detail)
 on conflict (stage, channel, reference, reason) where resolved_at is null
 do update set detail = excluded.detail where quarantine.detail <> excluded.detail

@@ -82,7 +82,7 @@ def read_rows(path: Path, *, required: Sequence[str], encoding: str | None = Non
             next_step="save it as UTF-8, or name its encoding: --encoding cp1250",
         ) from None
     except csv.Error as error:
-        raise InputError(f"{path.name} is not a CSV file that can be read: {error}.") from None
+        raise InputError(f"{path.name} can't be read as CSV after row {number}: {error}.") from None
 
 
 def _header(path: Path, values: Sequence[str], required: Sequence[str]) -> list[str]:
@@ -132,7 +132,8 @@ def _csv(path: Path, encoding: str | None) -> Iterator[list[str]]:
     with path.open(encoding=chosen, newline="") as file:
         head = file.readline()
         file.seek(0)
-        yield from csv.reader(file, delimiter=_delimiter(head))
+        # strict: a quote that is never closed would otherwise swallow the rest of the file into one field
+        yield from csv.reader(file, delimiter=_delimiter(head), strict=True)
 
 
 def _marked_encoding(path: Path) -> str:
