@@ -41,7 +41,7 @@ def catalog_plan(context: dg.AssetExecutionContext, project: Project) -> dg.Mate
     name = context.partition_key
     with clear_failures(), project.engine() as engine:
         started = time.monotonic()
-        plan = make_plan(engine, name, project.settings().catalog, run_id=context.run_id)
+        plan = make_plan(engine, name, project.settings().catalog, run_id=context.run.run_id)
         seconds = time.monotonic() - started
         context.log.info("plan %d: %d rows decided in %.1f s", plan.plan_id, plan.rows, seconds)
         with engine.connect() as connection:
@@ -79,11 +79,11 @@ def catalog(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
     name = context.partition_key
     with clear_failures(), project.engine() as engine:
         with engine.connect() as connection:
-            plan_id = plan_of_run(connection, name, context.run_id)
+            plan_id = plan_of_run(connection, name, context.run.run_id)
         if plan_id is None:
             raise RefusedError(f"There is no plan of the channel {name} to apply.", next_step="materialize catalog_plan first")
         started = time.monotonic()
-        result = apply_plan(engine, plan_id, run_id=context.run_id)
+        result = apply_plan(engine, plan_id, run_id=context.run.run_id)
         seconds = time.monotonic() - started
         with engine.connect() as connection:
             return dg.MaterializeResult(

@@ -21,7 +21,7 @@ def _job(name: str, description: str, *assets: str, slot_per_channel: bool = Tru
         selection=dg.AssetSelection.assets(*assets),
         description=description,
         tags={"stage": "catalog" if "catalog" in assets else "listing"},
-        config=dg.PartitionedConfig(CHANNELS, lambda channel: {}, tags_for_partition_key_fn=tags),
+        config=dg.PartitionedConfig(CHANNELS, run_config_for_partition_key_fn=lambda channel: {}, tags_for_partition_key_fn=tags),
     )
 
 

@@ -61,7 +61,7 @@ def marketplace_categories(context: dg.AssetExecutionContext, project: Project) 
     name = context.partition_key
     with clear_failures(), project.engine() as engine, project.channel(name, engine) as channel:
         started = time.monotonic()
-        result = import_categories(engine, channel, run_id=context.run_id)
+        result = import_categories(engine, channel, run_id=context.run.run_id)
         seconds = time.monotonic() - started
         with engine.connect() as connection:
             return dg.MaterializeResult(
@@ -102,7 +102,7 @@ def marketplace_listing(context: dg.AssetExecutionContext, config: ListingConfig
             settings.limits,
             mode="full" if config.whole_listing else None,
             full_every=settings.full_listing_every,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             progress=metadata.progress(context.log.info),
             allow_shrink=config.allow_shrink,
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 DEFINITIONS = "cloudsales_pipeline.definitions"
 CHECKOUT = Path(__file__).parents[2]
 REDACT = "DAGSTER_REDACT_USER_CODE_ERRORS"
+PROCESS_TAG = "cloudsales/process"
+GRPC_TAG = ".dagster/grpc_info"
 
 
 def home() -> Path:
@@ -77,3 +82,36 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     instance.upgrade()
     register_partitions(instance, settings)
     return instance
+
+
+def socket_name() -> str:
+    """The file name of a code server's socket: says whose machine it is on, for the runs it starts carry its path."""
+    return f"code@{socket.gethostname()[:40]}"
+
+
+def process_tag() -> dict[str, str]:
+    """The tag by which a run of this very process is known."""
+    return {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"}
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark as failed the runs whose process is gone, so that they hold no slot; returns their ids. Dagster then retries them.
+
+    A run counts as dead where this machine can tell: its code server's socket is no more, or the `cloudsales run` that did
+    it has ended. Others are left to run_monitoring's time-outs.
+    """
+    import dagster as dg
+
+    active = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    dead = [run for run in instance.get_runs(dg.RunsFilter(statuses=active)) if _is_dead(run.tags)]
+    for run in dead:
+        instance.report_run_failed(run, "The process that did this run is gone.")
+    return [run.run_id for run in dead]
+
+
+def _is_dead(tags: Mapping[str, str]) -> bool:
+    code_server = json.loads(tags.get(GRPC_TAG, "{}")).get("socket")
+    if code_server is not None:
+        return Path(code_server).name == socket_name() and not Path(code_server).exists()
+    host, _, process = tags.get(PROCESS_TAG, "").partition(":")
+    return host == socket.gethostname() and not Path(f"/proc/{process}").exists() and Path("/proc").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,10 +29,14 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run one job here and now. Exit 0: it succeeded; 1: it failed, and stderr says why."""
-    from cloudsales_pipeline.cli.instance import open_instance
+    from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance, process_tag
 
+    if not verbose:
+        # Under DAGSTER_REDACT_USER_CODE_ERRORS Dagster prints tracebacks here; our one line says what they mean.
+        logging.getLogger("dagster.redacted_errors").disabled = True
     settings = load_settings()
     with open_instance(settings) as instance:
+        end_dead_runs(instance)
         definition = _job(job)
         if date is not None:
             raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
@@ -39,6 +44,7 @@ def run(
         result = definition.execute_in_process(
             instance=instance,
             partition_key=partition,
+            tags=process_tag(),
             run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}},
             raise_on_error=False,
         )
