@@ -35,12 +35,12 @@ def run(
         # Under DAGSTER_REDACT_USER_CODE_ERRORS Dagster prints tracebacks here; our one line says what they mean.
         logging.getLogger("dagster.redacted_errors").disabled = True
     settings = load_settings()
+    partition = _channel(settings, channel)
     with open_instance(settings) as instance:
         end_dead_runs(instance)
         definition = _job(job)
         if date is not None:
             raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
-        partition = _channel(settings, channel)
         result = definition.execute_in_process(
             instance=instance,
             partition_key=partition,
