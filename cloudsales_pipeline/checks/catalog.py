@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 SAMPLE = 20
+# What a rule that blocks nothing means when it is broken: of a plan, look at it; of the catalogue, something is wrong already.
+ELSE = {"catalog_plan": dg.AssetCheckSeverity.WARN, "catalog": dg.AssetCheckSeverity.ERROR}
 NOTHING_HEARD = "Run the checks again, and read the run's log."
 
 
@@ -96,7 +98,7 @@ def _result(asset: str, rule: Rule, heard: dict[str, RuleResult | None]) -> dg.A
         passed=passed,
         asset_key=asset,
         check_name=rule.name,
-        severity=dg.AssetCheckSeverity.ERROR if rule.blocking else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if rule.blocking else ELSE[asset],
         description=_sentence(passed, offending, not_run),
         metadata={
             "channels": dg.MetadataValue.text(", ".join(heard)),

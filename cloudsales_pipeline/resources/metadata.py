@@ -5,6 +5,7 @@ Text from outside goes into table cells and text, which Dagster shows as they ar
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -73,18 +74,24 @@ def described(connection: Connection, view: str) -> dict[str, Any]:
     return {"dagster/table_name": f"{database}.analytics.{view}", "dagster/column_schema": dg.TableSchema(columns)}
 
 
-def progress(log: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> Callable[..., None]:
-    """A callback for long work: at most a line each few seconds, of the counts that it is given by name."""
+def progress(log: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> Callable[[object], None]:
+    """A callback for long work: a line at most each few seconds, of the counts in the frozen object that it is given."""
     last = clock()
 
-    def report(*texts: object, **numbers: object) -> None:
+    def report(stand: object) -> None:
         nonlocal last
-        if clock() - last < PROGRESS_SECONDS:
-            return
-        last = clock()
-        log(", ".join([*(str(text) for text in texts), *(f"{name} {value}" for name, value in numbers.items())]))
+        if clock() - last >= PROGRESS_SECONDS:
+            last = clock()
+            log(_spoken(stand))
 
     return report
+
+
+def _spoken(stand: object) -> str:
+    if not dataclasses.is_dataclass(stand):
+        return str(stand)
+    values = {field.name: getattr(stand, field.name) for field in dataclasses.fields(stand)}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
 
 
 def _cell(value: Any) -> Cell:

@@ -347,3 +347,19 @@ def test_without_a_plan_the_apply_says_what_to_do(defs: dg.Definitions, instance
     assert [failure.description for failure in failures if failure] == [
         str(RefusedError("No plan waits for its audit.", next_step="materialize catalog_plan, which runs these checks"))
     ]
+
+
+def test_progress_is_a_line_each_few_seconds_with_counts_alone() -> None:
+    from cloudsales_pipeline.resources.metadata import progress
+
+    @dataclass(frozen=True)
+    class Stand:
+        pages: int
+        products_read: int
+
+    lines: list[str] = []
+    moments = iter([0.0, 1.0, 6.0, 6.0, 7.0])
+    report = progress(lines.append, clock=lambda: next(moments))
+    for page in (1, 2, 3):
+        report(Stand(page, page * 500))
+    assert lines == ["pages 2, products read 1000"]
