@@ -36,10 +36,10 @@ PICTURED_IMPORTS = 20
 )
 def catalog_plan(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """Decide every listing of the run's channel that needs a decision."""
-    from cloudsales_pipeline.catalog.plan import make_plan
-
     name = context.partition_key
     with clear_failures(), project.engine() as engine:
+        from cloudsales_pipeline.catalog.plan import make_plan
+
         started = time.monotonic()
         plan = make_plan(engine, name, project.settings().catalog, run_id=context.run.run_id)
         seconds = time.monotonic() - started
@@ -74,10 +74,10 @@ def catalog_plan(context: dg.AssetExecutionContext, project: Project) -> dg.Mate
 )
 def catalog(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """Apply the audited plan of the run's channel."""
-    from cloudsales_pipeline.catalog.apply import apply_plan
-
     name = context.partition_key
     with clear_failures(), project.engine() as engine:
+        from cloudsales_pipeline.catalog.apply import apply_plan
+
         with engine.connect() as connection:
             plan_id = plan_of_run(connection, name, context.run.run_id)
         if plan_id is None:

@@ -56,10 +56,10 @@ class ListingConfig(dg.Config):
 )
 def marketplace_categories(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """Import the categories of the run's channel."""
-    from cloudsales_pipeline.listing.categories import import_categories
-
     name = context.partition_key
     with clear_failures(), project.engine() as engine, project.channel(name, engine) as channel:
+        from cloudsales_pipeline.listing.categories import import_categories
+
         started = time.monotonic()
         result = import_categories(engine, channel, run_id=context.run.run_id)
         seconds = time.monotonic() - started
@@ -91,10 +91,10 @@ def marketplace_categories(context: dg.AssetExecutionContext, project: Project) 
 )
 def marketplace_listing(context: dg.AssetExecutionContext, config: ListingConfig, project: Project) -> dg.MaterializeResult[Any]:
     """Import the listing of the run's channel; an interrupted import goes on where it stood."""
-    from cloudsales_pipeline.listing.imports import import_listing
-
     name = context.partition_key
     with clear_failures(), project.engine() as engine, project.channel(name, engine) as channel:
+        from cloudsales_pipeline.listing.imports import import_listing
+
         settings = project.settings().channel(name)
         result = import_listing(
             engine,
@@ -122,10 +122,10 @@ def marketplace_listing(context: dg.AssetExecutionContext, config: ListingConfig
 )
 def product_images(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """Fetch the images that are due for the run's channel, a bounded number in bounded time."""
-    from cloudsales_pipeline.listing.images import fetch_images
-
     name = context.partition_key
     with clear_failures(), project.engine() as engine, project.channel(name, engine) as channel:
+        from cloudsales_pipeline.listing.images import fetch_images
+
         started = time.monotonic()
         result = fetch_images(
             engine,

@@ -50,9 +50,9 @@ def plan_audit(context: dg.AssetCheckExecutionContext, project: Project) -> Iter
 )
 def catalogue_audit(context: dg.AssetCheckExecutionContext, project: Project) -> Iterator[dg.AssetCheckResult]:
     """Check the catalogue as far as the run's channel touches it; run alone, for every channel."""
-    from cloudsales_pipeline.catalog.quality import check_catalogue
-
     with clear_failures(), project.engine() as engine:
+        from cloudsales_pipeline.catalog.quality import check_catalogue
+
         judged = {channel: check_catalogue(engine, channel) for channel in _channels(context, project)}
     yield from _results("catalog", CATALOGUE_RULES, judged)
 

@@ -31,9 +31,6 @@ def run(
     """Run one job here and now. Exit 0: it succeeded; 1: it failed, and stderr says why."""
     from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance, process_tag
 
-    if not verbose:
-        # Under DAGSTER_REDACT_USER_CODE_ERRORS Dagster prints tracebacks here; our one line says what they mean.
-        logging.getLogger("dagster.redacted_errors").disabled = True
     settings = load_settings()
     partition = _channel(settings, channel)
     with open_instance(settings) as instance:
@@ -41,6 +38,9 @@ def run(
         definition = _job(job)
         if date is not None:
             raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
+        if not verbose:
+            # Under DAGSTER_REDACT_USER_CODE_ERRORS Dagster prints tracebacks here; our one line says what they mean.
+            logging.getLogger("dagster.redacted_errors").setLevel(logging.CRITICAL + 1)
         result = definition.execute_in_process(
             instance=instance,
             partition_key=partition,
