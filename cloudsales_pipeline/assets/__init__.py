@@ -1,1 +1,1 @@
-"""What Dagster materialises: thin wrappers, a file per stage. Rules and SQL live in the stages."""
+"""Assets: thin. Each opens what it needs, calls one function of a stage, and tells in metadata what came of it."""

@@ -1,1 +1,1 @@
-"""Dagster's data-quality checks, a file per stage. They judge and explain; constraints in the database guarantee."""
+"""Asset checks: thin. A rule is judged in its stage; here it becomes a check with rows, a sample, and what to do."""

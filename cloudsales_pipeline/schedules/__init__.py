@@ -1,1 +1,1 @@
-"""When jobs run by the clock. What they do lives in the assets."""
+"""Schedules say when. What is done stands in the jobs."""

@@ -1,0 +1,49 @@
+"""Jobs: which assets run together. Their checks run with them, for a selection of assets takes its checks along.
+
+A run has a slot by tag, and dagster.yaml allows one run for each slot: an import of a channel's listing, or of its images,
+once at a time; into the catalogue one at a time whatever the channel, for they would wait for the catalogue's lock.
+"""
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from cloudsales_pipeline.resources.channels import CHANNELS
+
+SLOT_TAG = "cloudsales/slot"
+
+
+def _job(name: str, description: str, *assets: str, slot_per_channel: bool = True) -> UnresolvedAssetJobDefinition:
+    def tags(channel: str) -> dict[str, str]:
+        return {SLOT_TAG: f"{name}:{channel}" if slot_per_channel else name}
+
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*assets),
+        description=description,
+        tags={"stage": "catalog" if "catalog" in assets else "listing"},
+        config=dg.PartitionedConfig(CHANNELS, run_config_for_partition_key_fn=lambda channel: {}, tags_for_partition_key_fn=tags),
+    )
+
+
+import_listing = _job(
+    "import_listing",
+    "Take in a channel's categories and listing, as the channel shows them. Nothing of the catalogue is touched.",
+    "marketplace_categories",
+    "marketplace_listing",
+)
+
+import_catalog = _job(
+    "import_catalog",
+    "Take a channel's listing into the catalogue: plan, checks that must pass, apply, checks of what became of it.",
+    "catalog_plan",
+    "catalog",
+    slot_per_channel=False,
+)
+
+fetch_images = _job(
+    "fetch_images",
+    "Fetch the images of a channel's products that are due. A job of its own, so that it never holds up an import.",
+    "product_images",
+)
+
+JOBS = (import_listing, import_catalog, fetch_images)

@@ -1,0 +1,114 @@
+"""`cloudsales run JOB`: one Dagster job in this process, on the same instance, so that it shows in the UI like any other."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cloudsales_pipeline.cli.output import Json, print_rows
+from cloudsales_pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def run(
+    job: Annotated[str, typer.Argument(help="The job's name, for example import_listing.")],
+    channel: Annotated[str | None, typer.Option(help="The channel; may be left out where there is one.")] = None,
+    date: Annotated[str | None, typer.Option(help="The business date (YYYY-MM-DD), for jobs that have one.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run one job here and now. Exit 0: it succeeded; 1: it failed, and stderr says why."""
+    from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance, process_tag
+
+    settings = load_settings()
+    partition = _channel(settings, channel)
+    with open_instance(settings) as instance:
+        end_dead_runs(instance)
+        definition = _job(job)
+        if date is not None:
+            raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
+        if not verbose:
+            # Under DAGSTER_REDACT_USER_CODE_ERRORS Dagster prints tracebacks here; our one line says what they mean.
+            logging.getLogger("dagster.redacted_errors").setLevel(logging.CRITICAL + 1)
+        result = definition.execute_in_process(
+            instance=instance,
+            partition_key=partition,
+            tags=process_tag(),
+            run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        events = instance.all_logs(result.run_id)
+    print_rows(summary(events), as_json=as_json, title=f"{job} of {partition}: {'done' if result.success else 'FAILED'}")
+    if not result.success:
+        for line in failures(events):
+            typer.echo(f"error: {line}", err=True)
+        raise typer.Exit(1)
+
+
+def _job(name: str) -> dg.JobDefinition:
+    from cloudsales_pipeline.cli.instance import DEFINITIONS
+
+    # By name, as workspace.yaml has it: the definitions stand above the commands, which must not lean on them.
+    definitions: dg.Definitions = importlib.import_module(DEFINITIONS).defs
+    known = {job.name for job in definitions.jobs or []}
+    if name not in known:
+        raise typer.BadParameter(f"there is no job {name}; there are: {', '.join(sorted(known))}", param_hint="JOB")
+    return definitions.resolve_job_def(name)
+
+
+def _channel(settings: Settings, asked: str | None) -> str:
+    from cloudsales_pipeline.resources.channels import importing_channels
+
+    if asked is not None:
+        return asked if settings.channel(asked).url is not None else _no_listing(asked)
+    names = importing_channels(settings)
+    if len(names) != 1:
+        raise typer.BadParameter(f"say which: {', '.join(names) or 'the settings have none'}", param_hint="--channel")
+    return names[0]
+
+
+def _no_listing(name: str) -> str:
+    raise typer.BadParameter(f"the channel {name} has no url, so no listing to import", param_hint="--channel")
+
+
+def summary(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
+    """A row for each asset that was materialized, with its counts, and for each check, whether it passed."""
+    rows: list[dict[str, Any]] = []
+    for entry in events:
+        event = entry.dagster_event
+        if event is None:
+            continue
+        if event.event_type_value == "ASSET_MATERIALIZATION":
+            made = event.step_materialization_data.materialization
+            found = {name: made.metadata[name].value for name in COUNTS if name in made.metadata}
+            told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.items())
+            rows.append({"what": made.asset_key.to_user_string(), "kind": "asset", "result": told or "done"})
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            state = "passed" if check.passed else f"{check.severity.value}: {check.description or 'failed'}"
+            rows.append({"what": f"{check.asset_key.to_user_string()}: {check.check_name}", "kind": "check", "result": state})
+    return rows
+
+
+def failures(events: Iterable[dg.EventLogEntry]) -> list[str]:
+    """A line for each failed step: our own sentence where the error was ours, else the class of the error."""
+    lines = []
+    for entry in events:
+        event = entry.dagster_event
+        if event is None or event.event_type_value != "STEP_FAILURE":
+            continue
+        data = event.step_failure_data
+        told = data.user_failure_data.description if data.user_failure_data else None
+        lines.append(f"{event.step_key}: {told or (data.error.cls_name if data.error else 'failed')}")
+    return lines

@@ -1,0 +1,39 @@
+"""All that Dagster loads, on one page."""
+
+import dagster as dg
+
+from cloudsales_pipeline.assets.catalog import catalog, catalog_plan
+from cloudsales_pipeline.assets.jobs import JOBS
+from cloudsales_pipeline.assets.listing import (
+    fashionup_marketplace,
+    marketplace_categories,
+    marketplace_listing,
+    product_images,
+)
+from cloudsales_pipeline.checks.catalog import catalogue_audit, plan_audit
+from cloudsales_pipeline.checks.listing import every_channel_imported_lately
+from cloudsales_pipeline.resources.project import Project
+from cloudsales_pipeline.schedules.listing import listing_refresh
+from cloudsales_pipeline.sensors.failures import run_failures
+from cloudsales_pipeline.sensors.listing import channel_partitions, images_due, listing_changed, listing_freshness
+
+defs = dg.Definitions(
+    assets=[
+        # channels
+        fashionup_marketplace,
+        # listing
+        marketplace_categories,
+        marketplace_listing,
+        product_images,
+        # catalog
+        catalog_plan,
+        catalog,
+    ],
+    asset_checks=[every_channel_imported_lately, plan_audit, catalogue_audit],
+    jobs=JOBS,
+    schedules=[listing_refresh],
+    sensors=[channel_partitions, listing_changed, images_due, listing_freshness, run_failures],
+    resources={"project": Project()},
+    # A run is one process: three assets in a chain take 2.5 s, against 6 to 10 with a process for each step.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,124 @@
+"""The command line's manners: exit codes, one clear line, rows for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cloudsales_pipeline import cli
+from cloudsales_pipeline.cli.output import clean, print_rows
+from cloudsales_pipeline.errors import RefusedError
+
+if TYPE_CHECKING:
+    from cloudsales_pipeline.settings import Settings
+
+
+def _call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["cloudsales", *arguments])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        (["init", "--help"], 0),
+        ([], 2),
+        (["nope"], 2),
+        (["database", "nope"], 2),
+        (["run"], 2),
+    ],
+)
+def test_wrong_usage_is_2_and_help_is_0(monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int) -> None:
+    assert _call(monkeypatch, *arguments) == code
+
+
+def test_every_command_can_be_loaded_and_has_the_help_that_the_table_promises(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in cli.COMMANDS:
+        assert _call(monkeypatch, name, "--help") == 0
+
+
+def test_a_refusal_is_one_line_with_the_next_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLOUDSALES_CONFIG", raising=False)
+    assert _call(monkeypatch, "init") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: There is no settings file cloudsales.yaml")
+    assert error.count("\n") == 1
+
+
+def test_i46_an_unexpected_error_is_one_line_without_its_text() -> None:
+    try:
+        raise ValueError("ion.popescu@example.ro")
+    except ValueError as error:
+        line = cli.one_line(error)
+    assert line.startswith("unexpected ValueError at test_cli.py:")
+    assert "popescu" not in line
+    assert cli.one_line(RefusedError("No.", next_step="yes")) == "No. Next: yes"
+
+
+def test_debug_shows_the_whole_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLOUDSALES_CONFIG", raising=False)
+    monkeypatch.setenv("CLOUDSALES_DEBUG", "1")
+    with pytest.raises(Exception, match="no settings file"):
+        _call(monkeypatch, "init")
+
+
+def test_init_twice_is_no_harm(monkeypatch: pytest.MonkeyPatch, config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _call(monkeypatch, "init") == 0
+    first = capsys.readouterr().out
+    assert _call(monkeypatch, "init") == 0
+    assert capsys.readouterr().out == first == "The database is at version 0001; channels: fashionup.\n"
+
+
+def test_the_database_url_is_for_psql(
+    monkeypatch: pytest.MonkeyPatch, config_file: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _call(monkeypatch, "database", "url") == 0
+    assert capsys.readouterr().out.startswith("postgresql://")
+    assert _call(monkeypatch, "database", "start") == 1
+    assert "a PostgreSQL of your own" in capsys.readouterr().err
+
+
+ROWS = [
+    {"sku": "00123", "price": Decimal("10.10"), "at": datetime(2026, 11, 24, tzinfo=UTC), "candidates": ["A", "B"]},
+    {"sku": "[red]x\x1b[31m", "price": None, "at": None, "candidates": []},
+]
+
+
+def test_rows_as_json_lose_no_cent_and_no_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(ROWS, as_json=True, columns=["sku", "price", "at"])
+    assert json.loads(capsys.readouterr().out) == [
+        {"sku": "00123", "price": "10.10", "at": "2026-11-24T00:00:00+00:00"},
+        {"sku": "[red]x\x1b[31m", "price": None, "at": None},
+    ]
+
+
+def test_i48_text_from_outside_reaches_the_terminal_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(ROWS, as_json=False, title="rows")
+    out = capsys.readouterr().out
+    assert "[red]x [31m" in out
+    assert "\x1b" not in out
+    assert "A, B" in out
+    assert clean("a\u202eb\x00") == "a b "
+
+
+def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([], as_json=False, title="quarantine")
+    assert capsys.readouterr().out == "quarantine: none\n"
+    print_rows([], as_json=True)
+    assert json.loads(capsys.readouterr().out) == []
