@@ -78,13 +78,10 @@ def build() -> None:
     if not usable(previous):
         make_venv()
     drop_half_installed()
-    packages = LOCK.read_text(encoding="utf-8").count("==")
-    say(
-        f"Installing up to {packages} packages of requirements.lock, each checked by its hash. The first time takes a minute or two."
-    )
+    say("Installing what requirements.lock names, each package checked by its hash. The first time takes a minute or two.")
     pip("--require-hashes", "--no-compile", "-r", str(LOCK))  # compiling all of it costs half as much again; imports do it
     say("Installing CloudSales pipeline itself, in place.")
-    pip("--no-deps", "--editable", str(ROOT), show=False)  # setuptools warns of what is meant
+    pip("--no-deps", "--editable", str(ROOT))
     STAMP.write_text(fingerprint(), encoding="utf-8")
     say(f"Ready in {time.monotonic() - started:.0f} s. Next: make demo")
 
@@ -126,16 +123,11 @@ def drop_half_installed() -> None:
             shutil.rmtree(metadata)
 
 
-def pip(*arguments: str, show: bool = True) -> None:
-    """pip install, silent but for warnings; those of `show=False` are seen only when it fails."""
+def pip(*arguments: str) -> None:
+    """pip install, silent unless it fails: its warnings are about the machine's own pip settings."""
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-    command = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--no-input", *arguments]
-    output = None if show else subprocess.PIPE
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True, check=False
-    )
-    if done.returncode:
-        say(f"{done.stdout or ''}{done.stderr or ''}".strip())
+    command = [str(BIN / "python"), "-m", "pip", "install", "-qq", "--no-input", *arguments]
+    if subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode:
         raise SetupError("pip failed; its words are above. Next: mend the cause (often the network) and run make setup again.")
 
 
