@@ -58,8 +58,8 @@ audit: setup ## look for known vulnerabilities in what requirements.lock names (
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 docs-data: setup ## write docs/data-dictionary.md again from the schema's comments
-	@$(BIN)/python -m cloudsales_pipeline.database.dictionary > docs/data-dictionary.md.new
-	@mv docs/data-dictionary.md.new docs/data-dictionary.md
+	@$(BIN)/python -m cloudsales_pipeline.database.dictionary > .venv/data-dictionary.md
+	@mv .venv/data-dictionary.md docs/data-dictionary.md
 
 clean: ## remove .venv and caches; your data under .cloudsales/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage build dist *.egg-info

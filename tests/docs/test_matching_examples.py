@@ -44,3 +44,12 @@ def test_the_eans_of_the_worked_example_are_what_it_calls_them() -> None:
     assert is_gtin("5941234567899")
     assert is_gtin("96385074")
     assert not is_gtin("5941234567890")
+
+
+def test_every_reason_that_the_page_names_is_one_that_the_decision_gives() -> None:
+    decision = ROOT / "cloudsales_pipeline" / "catalog" / "plan.sql"
+    if not decision.exists():
+        pytest.skip("catalog/plan.sql is not in this tree")
+    named = {reason for row in DECISIONS for reason in re.findall(r"`([a-z_]+)`", row[3])}
+    given = set(re.findall(r"'([a-z_]+)'", decision.read_text(encoding="utf-8")))
+    assert named - given == set()
