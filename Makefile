@@ -39,7 +39,7 @@ check: setup ## everything that CI runs: style, types, layers, dependencies, tes
 	$(STEP) "mypy (types)"
 	@$(BIN)/mypy
 	$(STEP) "lint-imports (layers)"
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	$(STEP) "deptry (dependencies)"
 	@$(BIN)/deptry .
 	$(STEP) "make test (with coverage)"
