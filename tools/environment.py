@@ -77,7 +77,7 @@ def build() -> None:
     STAMP.unlink(missing_ok=True)
     if not usable(previous):
         make_venv()
-    drop_half_installed()
+    drop_half_installed(VENV)
     say("Installing what requirements.lock names, each package checked by its hash. The first time takes a minute or two.")
     pip("--require-hashes", "--no-compile", "-r", str(LOCK))  # compiling all of it costs half as much again; imports do it
     say("Installing CloudSales pipeline itself, in place.")
@@ -113,12 +113,12 @@ def make_venv() -> None:
         )
 
 
-def drop_half_installed() -> None:
+def drop_half_installed(venv: Path) -> None:
     """Forget packages whose installation was cut off, so that pip installs them again.
 
     pip takes a package for installed once its METADATA is there; INSTALLER is among the last files it writes.
     """
-    for metadata in VENV.glob("lib/python*/site-packages/*.dist-info"):
+    for metadata in venv.glob("lib/python*/site-packages/*.dist-info"):
         if not (metadata / "INSTALLER").exists():
             shutil.rmtree(metadata)
 
