@@ -71,3 +71,13 @@ def test_units_and_containers_are_told_every_variable_that_dagster_reads() -> No
     dagster_yaml = ROOT / "dagster.yaml"
     if dagster_yaml.exists():
         assert set(re.findall(r"env: ([A-Z_]+)", dagster_yaml.read_text(encoding="utf-8"))) - given == set()
+
+
+def test_every_reason_that_an_adapter_gives_is_explained() -> None:
+    given = {
+        reason
+        for module in (ROOT / "cloudsales_pipeline" / "channels").glob("*.py")
+        for reason in re.findall(r'(?:PayloadError\(|Rejected\([^"]*, )"([a-z_]+)"', module.read_text(encoding="utf-8"))
+    }
+    told = set(re.findall(r"`([a-z_]+)`", PAGE))
+    assert given - told == set()

@@ -62,6 +62,10 @@ def test_a_package_whose_installation_was_cut_off_is_forgotten_and_a_whole_one_k
 
 
 def test_a_package_that_cannot_be_had_is_a_clear_failure_and_leaves_no_stamp(project: Path) -> None:
+    python = project / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")  # an environment that works already
+    python.chmod(0o755)
     done = run(project)
     assert done.returncode == 1
     assert "no-such-package" in done.stderr
