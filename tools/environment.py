@@ -83,7 +83,7 @@ def build() -> None:
     say("Installing CloudSales pipeline itself, in place.")
     pip("--no-deps", "--editable", str(ROOT))
     STAMP.write_text(fingerprint(), encoding="utf-8")
-    say(f"Ready in {time.monotonic() - started:.0f} s. Next: make demo")
+    say(f"Ready in {time.monotonic() - started:.0f} s; make help lists what there is.")
 
 
 def usable(previous: str) -> bool:
