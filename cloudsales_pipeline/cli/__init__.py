@@ -36,9 +36,16 @@ class Lazy(NamedTuple):
 # In the order in which a new user meets them. A single command and a group of commands are added in the same way: an app
 # with one command becomes that command, one with a callback becomes a group.
 COMMANDS = {
+    "demo": Lazy("cloudsales_pipeline.cli.demo", "A simulated marketplace becomes a catalogue, on this machine."),
     "init": Lazy("cloudsales_pipeline.cli.init", "Make or upgrade the database; twice is no harm."),
     "up": Lazy("cloudsales_pipeline.cli.up", "Dagster's webserver and daemon on the configured database."),
     "run": Lazy("cloudsales_pipeline.cli.run", "One Dagster job in this process."),
+    "catalog": Lazy("cloudsales_pipeline.cli.catalog", "Load the retailer's catalogue; plan and apply an import into it."),
+    "codes": Lazy("cloudsales_pipeline.cli.codes", "Give products additional codes, one or a file of them."),
+    "suggestions": Lazy("cloudsales_pipeline.cli.suggestions", "Listings held for a person: list, accept, reject."),
+    "quarantine": Lazy("cloudsales_pipeline.cli.quarantine", "What could not be decided: list, retry, dismiss."),
+    "verify": Lazy("cloudsales_pipeline.cli.verify", "Recompute every invariant; 1 with the rows that break one."),
+    "simulate": Lazy("cloudsales_pipeline.cli.simulate", "A marketplace on this machine, with faults if you like."),
     "database": Lazy("cloudsales_pipeline.cli.database", "The database's address; start or stop the embedded one."),
 }
 

@@ -1,0 +1,175 @@
+"""`cloudsales demo`: everything on this machine. A simulated marketplace, a retailer whose catalogue overlaps it, one import.
+
+It has a folder, settings and a database of its own under .cloudsales/demo, and runs the same jobs as production. What it
+prints at the end stands in demo_summary.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cloudsales_pipeline.settings import CONFIG_VARIABLE, Settings, load_settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+    from sqlalchemy.engine import Engine
+
+    from cloudsales_pipeline.simulator.server import RunningServer
+
+FOLDER = Path(".cloudsales") / "demo"
+CHANNEL = "fashionup"
+TOKEN_VARIABLE = "FASHIONUP_TOKEN"  # noqa: S105 (a variable's name)
+SIMULATOR_PORT = 8900
+SEED = 1
+IMAGES = 60  # the rest stay due, as they would behind any import
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def demo(
+    styles: Annotated[int, typer.Option(min=10, max=20_000, help="Styles that the marketplace shows, ten variants each.")] = 400,
+    ui: Annotated[bool, typer.Option("--ui", help="Stay up afterwards, with Dagster's pages, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's pages, with --ui.")] = 3000,
+) -> None:
+    """A simulated marketplace becomes a catalogue without duplicates. Again is quick and shows that nothing changes."""
+    from cloudsales_pipeline.cli import demo_summary
+
+    started = time.monotonic()
+    with _marketplace(styles) as marketplace:
+        settings = _settings(marketplace)
+        with _database(settings) as engine:
+            _load_catalogue(engine, styles)
+            _run_jobs(settings)
+            demo_summary.show(engine, settings, marketplace, FOLDER, seconds=time.monotonic() - started)
+        if ui:
+            from cloudsales_pipeline.cli.up import up
+
+            up(port=port, host="127.0.0.1")
+
+
+@contextmanager
+def _marketplace(styles: int) -> Iterator[RunningServer]:
+    """The simulated FashionUp, in a thread of this process; on its usual port where that is free."""
+    from cloudsales_pipeline.errors import InputError
+    from cloudsales_pipeline.simulator import fashion
+    from cloudsales_pipeline.simulator.server import running
+    from cloudsales_pipeline.simulator.shapes import encode
+    from cloudsales_pipeline.simulator.state import State
+
+    _say(f"Starting a simulated FashionUp with {styles} styles")
+    state = State.of(map(encode, fashion.categories()), fashion.payloads(styles, SEED, flaws=True))
+    try:
+        context = running(state, port=SIMULATOR_PORT)
+        server = context.__enter__()
+    except InputError:
+        context = running(state, port=0)
+        server = context.__enter__()
+    try:
+        yield server
+    finally:
+        context.__exit__(None, None, None)
+
+
+def _settings(marketplace: RunningServer) -> Settings:
+    """Write the demo's settings file and use it, here and in the processes that are started."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    file = FOLDER / "cloudsales.yaml"
+    file.write_text(
+        "# The demo's settings, written by `cloudsales demo`.\n"
+        "data_dir: .\n"
+        "channels:\n"
+        f"  {CHANNEL}:\n"
+        "    kind: fashionup\n"
+        f"    url: {marketplace.url}\n"
+        f"    token_env: {TOKEN_VARIABLE}\n"
+        "    limits: {requests_per_minute: 6000}\n",
+        encoding="utf-8",
+    )
+    os.environ[CONFIG_VARIABLE] = str(file.absolute())
+    os.environ[TOKEN_VARIABLE] = marketplace.token
+    return load_settings(file)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Engine]:
+    from cloudsales_pipeline.database.engine import engine_for
+    from cloudsales_pipeline.database.migrate import initialise
+
+    _say("Starting PostgreSQL (it comes with the Python packages; its data lies in .cloudsales/demo)")
+    initialise(settings)
+    engine = engine_for(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _load_catalogue(engine: Engine, styles: int) -> None:
+    """The retailer's own file, written first so that a person can open it."""
+    from cloudsales_pipeline.catalog.load import load_catalog
+    from cloudsales_pipeline.simulator import fashion
+    from cloudsales_pipeline.simulator.retailer import retailer_catalogue, write_csv
+
+    file = FOLDER / "retailer.csv"
+    write_csv(retailer_catalogue(fashion.generate(styles, SEED), SEED).rows, file)
+    _say(f"Loading the retailer's own catalogue from {file}")
+    result = load_catalog(engine, file)
+    _tell(
+        f"{result.rows_in} rows: {result.loaded} loaded, {result.unchanged} unchanged, {result.clashes} codes on several products"
+    )
+
+
+def _run_jobs(settings: Settings) -> None:
+    """The jobs that the schedule would start, in this process and on Dagster's instance: they show in its pages."""
+    from cloudsales_pipeline.cli.instance import open_instance
+
+    with open_instance(settings) as instance:
+        for job, what in (
+            ("import_listing", "Taking in what FashionUp shows: categories, products, variants"),
+            ("import_catalog", "Importing it into the catalogue: plan, checks, apply, checks again"),
+        ):
+            _say(f"{what} (job {job})")
+            _run(instance, job)
+    _fetch_some_images(settings)
+
+
+def _run(instance: dg.DagsterInstance, job: str) -> None:
+    from cloudsales_pipeline.cli.run import execute
+
+    for line in execute(instance, job, CHANNEL):
+        _tell(line)
+
+
+def _fetch_some_images(settings: Settings) -> None:
+    from cloudsales_pipeline.channels.registry import open_channel
+    from cloudsales_pipeline.database.engine import engine_for
+    from cloudsales_pipeline.listing.images import fetch_images
+
+    _say(f"Fetching the first {IMAGES} images (job fetch_images does all of them, beside the imports)")
+    engine = engine_for(settings)
+    channel = open_channel(CHANNEL, settings.channel(CHANNEL), database=engine)
+    try:
+        result = fetch_images(engine, channel.fetch, settings.data_dir, channel=CHANNEL, limit=IMAGES, deadline_seconds=20)
+    finally:
+        channel.close()
+        engine.dispose()
+    _tell(f"{result.stored} stored, {result.already_had} were there by content, {result.still_due} still due")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"- {text} …\n")
+    sys.stdout.flush()
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"    {text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,126 @@
+"""What the demo says at its end: what became of the listing, examples with their evidence, and where to look next."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudsales_pipeline.cli.output import print_rows
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from cloudsales_pipeline.settings import Settings
+    from cloudsales_pipeline.simulator.server import RunningServer
+
+EXAMPLES = 3
+
+COUNTS = """
+    select case outcome
+               when 'linked' then 'found: linked, its details left as they are'
+               when 'created' then 'not found: a product was made with all its details'
+               when 'conflict' then 'held: its codes point to two products'
+               when 'invalid' then 'held: no usable code, or a wrong EAN'
+               when 'duplicate_in_listing' then 'held: the marketplace shows the same code twice'
+               else 'held for a person' end as what,
+           case outcome when 'linked' then 'by ' || replace(matched_by, '_', ' ') when 'created' then ''
+                        else replace(reason, '_', ' ') end as how,
+           count(*) as variants
+    from analytics.match_outcome group by 1, 2, outcome order by array_position(array['linked', 'created'], outcome), 3 desc
+"""
+
+SAMPLES = """
+    select * from (
+        select o.variant_id, o.outcome, o.matched_by, o.reason, o.sku, o.candidates, o.evidence, l.name,
+               row_number() over (partition by o.outcome, o.matched_by order by o.variant_id) as place
+        from analytics.match_outcome o join analytics.listing l using (channel, variant_id)
+    ) x where place <= :most and (outcome, coalesce(matched_by, '')) in
+        (('linked', 'sku'), ('linked', 'gtin'), ('linked', 'additional_code'), ('created', 'created'), ('conflict', ''),
+         ('invalid', ''), ('duplicate_in_listing', ''))
+    order by array_position(array['linked', 'created', 'conflict', 'invalid', 'duplicate_in_listing'], outcome), matched_by, place
+"""
+
+
+def show(engine: Engine, settings: Settings, marketplace: RunningServer, folder: Path, *, seconds: float) -> None:
+    """Print the whole summary."""
+    import sqlalchemy as sa
+
+    with engine.connect() as connection:
+        counts = [dict(row) for row in connection.execute(sa.text(COUNTS)).mappings()]
+        samples = [dict(row) for row in connection.execute(sa.text(SAMPLES), {"most": EXAMPLES}).mappings()]
+        products = connection.execute(
+            sa.text("select count(*), count(*) filter (where origin_channel is not null) from analytics.product")
+        ).one()
+        twice = connection.scalar(
+            sa.text(
+                "select count(*) from (select key from cloudsales.code_key where product_id is not null group by key having count(*) > 1) x"
+            )
+        )
+    print_rows(counts, as_json=False, title="What became of each variant that FashionUp shows")
+    _write(
+        f"The catalogue has {products[0]} products, {products[1]} of them made from the listing. Codes on two of them: {twice},"
+    )
+    _write("beyond those that the retailer's own file brought along, which link nothing.\n")
+    print_rows([_example(row) for row in samples], as_json=False, title=f"{EXAMPLES} examples of each, with the evidence")
+    _where_next(settings, marketplace, folder)
+    _write(f"Done in {seconds:.0f} s. Run it again: nothing changes, and it is quicker.")
+
+
+def _example(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"variant": row["variant_id"], "name": row["name"], "result": _result(row), "because": _because(row)}
+
+
+def _result(row: Mapping[str, Any]) -> str:
+    if row["outcome"] in ("linked", "created"):
+        return f"{row['outcome']}: {row['sku']}"
+    return str(row["outcome"]).replace("_", " ")
+
+
+def _because(row: Mapping[str, Any]) -> str:
+    """The evidence as a sentence."""
+    code, ean = row["evidence"].get("code", {}), row["evidence"].get("ean", {})
+    if row["outcome"] == "linked":
+        return " and ".join(part for part in (_hit("code", code), _hit("EAN", ean)) if part)
+    if row["outcome"] == "created":
+        return f"nobody has the code {_value(code)}" + (f" or the EAN {_value(ean)}" if ean.get("state") == "valid" else "")
+    if row["outcome"] == "conflict":
+        return f"code {_value(code)}, EAN {_value(ean)}: {' or '.join(row['candidates'])}"
+    if row["outcome"] == "duplicate_in_listing":
+        return f"shares a code with {row['evidence'].get('earlier_variant')}, which comes first"
+    if ean.get("state") == "bad":
+        return f"the EAN {_value(ean)} has a wrong check digit or length, and nobody has the code {_value(code)}"
+    return f"code {_value(code)}, EAN {_value(ean)}: neither identifies anything"
+
+
+def _hit(what: str, field: Mapping[str, Any]) -> str:
+    kinds: Sequence[str] = field.get("hit") or []
+    if not kinds:
+        return ""
+    names = {"sku": "its SKU", "gtin": "its EAN", "additional": "an additional code of it"}
+    return f"{what} {_value(field)} is {' and '.join(names[kind] for kind in kinds)}"
+
+
+def _value(field: Mapping[str, Any]) -> str:
+    value = field.get("value")
+    return repr(value) if value is not None else "(none)"
+
+
+def _where_next(settings: Settings, marketplace: RunningServer, folder: Path) -> None:
+    from cloudsales_pipeline.database.engine import psql_url
+
+    command = Path(sys.executable).parent / "cloudsales"
+    shown = command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command.name
+    _write("Where to look next")
+    _write(f"  Dagster's pages, with these runs:   {shown} demo --ui      then http://127.0.0.1:3000/asset-groups")
+    _write(f"  The database (psql, a notebook):    {psql_url(settings)}")
+    _write("                                      for example: select * from analytics.match_outcome where outcome = 'conflict'")
+    _write(f"  Commands on the demo's data:        export CLOUDSALES_CONFIG={folder}/cloudsales.yaml")
+    _write(f"                                      {shown} quarantine list --stage match")
+    _write(f"                                      {shown} database stop      ends the database when you have seen enough")
+    _write(f"  Your own channel and catalogue:     cloudsales.yaml, then {shown} catalog load FILE and {shown} up\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
