@@ -4,9 +4,9 @@ What belongs here: the wire's shape of a product, what is accepted of it, and th
 stock and orders.
 
 A good product is decoded in one pass. Only one with a fault is taken apart field by field, so that the fault is named and
-its other variants go on. Reason codes, of a product: unreadable, missing_id, id_too_long, missing_name, name_too_long, code_too_long,
-nul_character, bad_time, unknown_status, no_variants. Of a variant: unreadable, missing_id, id_too_long, code_too_long,
-nul_character, bad_price, bad_vat_rate, bad_stock, duplicate_variant.
+its other variants go on. Reason codes, of a product: unreadable, missing_id, id_too_long, missing_name, name_too_long,
+code_too_long, nul_character, bad_time, unknown_status, no_variants. Of a variant: unreadable, missing_id, id_too_long,
+code_too_long, nul_character, bad_price, bad_vat_rate, bad_stock, duplicate_variant.
 """
 
 from __future__ import annotations

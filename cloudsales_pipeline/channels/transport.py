@@ -341,7 +341,7 @@ def _base(channel: str, url: str) -> tuple[str, Origin]:
         parsed = httpx.URL(url.strip())
     except (httpx.InvalidURL, UnicodeError):
         raise SettingsError(f"channels.{channel}.url is not a URL.", next_step=step) from None
-    if parsed.scheme not in DEFAULT_PORTS or not parsed.host:
+    if parsed.scheme not in DEFAULT_PORTS or not re.fullmatch(r"[\w.:-]+", parsed.host):
         raise SettingsError(f"channels.{channel}.url is not an http or https address.", next_step=step)
     if parsed.userinfo or parsed.query or parsed.fragment:
         raise SettingsError(f"channels.{channel}.url holds more than an address: no user, query or fragment.", next_step=step)

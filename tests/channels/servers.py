@@ -24,6 +24,8 @@ class Scripted:
         self._lock = threading.Lock()
         self.requests: list[bytes] = []
         self.connections = 0
+        self.open = 0
+        self.most_open = 0
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -34,7 +36,10 @@ class Scripted:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self.connections += 1
+            with self._lock:
+                self.connections += 1
+                self.open += 1
+                self.most_open = max(self.most_open, self.open)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -52,6 +57,9 @@ class Scripted:
                         return
             except OSError:
                 return
+            finally:
+                with self._lock:
+                    self.open -= 1
 
     def close(self) -> None:
         self._listener.close()
