@@ -50,6 +50,7 @@ E = TypeVar("E", bound=ChannelError)
 
 Part = tuple[str, tuple[str | None, bytes] | tuple[str | None, bytes, str]]
 
+HOST = re.compile(r"[\w.:-]+")  # httpx quotes whatever else stands there, and would ask the resolver for it
 AGENT = "cloudsales-pipeline"
 REDIRECTS = 3
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -306,9 +307,12 @@ class Transport:
 
     def _parsed(self, url: str, base: httpx.URL | None = None) -> httpx.URL:
         try:
-            return base.join(url) if base is not None else httpx.URL(url)
+            parsed = base.join(url) if base is not None else httpx.URL(url)
         except (httpx.InvalidURL, UnicodeError, ValueError):
             raise AddressRefusedError("not_a_url", channel=self.channel) from None
+        if parsed.host and not HOST.fullmatch(parsed.host):
+            raise AddressRefusedError("not_a_url", channel=self.channel)
+        return parsed
 
     # ------------------------------------------------------------ errors
 
@@ -341,7 +345,7 @@ def _base(channel: str, url: str) -> tuple[str, Origin]:
         parsed = httpx.URL(url.strip())
     except (httpx.InvalidURL, UnicodeError):
         raise SettingsError(f"channels.{channel}.url is not a URL.", next_step=step) from None
-    if parsed.scheme not in DEFAULT_PORTS or not re.fullmatch(r"[\w.:-]+", parsed.host):
+    if parsed.scheme not in DEFAULT_PORTS or not HOST.fullmatch(parsed.host):
         raise SettingsError(f"channels.{channel}.url is not an http or https address.", next_step=step)
     if parsed.userinfo or parsed.query or parsed.fragment:
         raise SettingsError(f"channels.{channel}.url holds more than an address: no user, query or fragment.", next_step=step)
