@@ -245,18 +245,16 @@ def _sorted_out(
     for position, wire in enumerate(variants):
         if isinstance(wire, Rejected):
             rejected.append(wire)
-            continue
-        earlier = first.setdefault(wire.id, wire)
-        if earlier is not wire:
-            if earlier != wire and good.pop(wire.id, None) is not None:
+        elif (earlier := first.setdefault(wire.id, wire)) is not wire:
+            if earlier != wire and all(fault.reference != wire.id for fault in rejected):
                 rejected.append(Rejected(wire.id, "duplicate_variant", "the same id twice with different content"))
-            continue
-        try:
-            good[wire.id] = _variant(wire, position, nul_possible)
-        except PayloadError as error:
-            reference = error.reference or f"#{position}"
-            rejected.append(Rejected(reference, error.reason, error.detail))
-    return tuple(good.values()), tuple(rejected)
+        else:
+            try:
+                good[wire.id] = _variant(wire, position, nul_possible)
+            except PayloadError as error:
+                rejected.append(Rejected(error.reference or f"#{position}", error.reason, error.detail))
+    held = {fault.reference for fault in rejected}
+    return tuple(one for one in good.values() if one.variant_id not in held), tuple(rejected)
 
 
 def _variant(wire: WireVariant, position: int, nul_possible: bool) -> ListedVariant:

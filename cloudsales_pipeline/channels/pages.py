@@ -62,7 +62,7 @@ def read_pages(
             yield from _by_number(fetch, int(start_cursor or first_page), in_flight, executor, ahead)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-        wait(ahead, timeout=LET_GO_SECONDS)
+        wait([future for future in ahead if not future.cancelled()], timeout=LET_GO_SECONDS)
 
 
 def _by_cursor(

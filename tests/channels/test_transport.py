@@ -285,7 +285,7 @@ def test_a_server_that_keeps_failing_is_named_with_its_status() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_f09_a_wrong_token_stops_at_once(status: int) -> None:
     with scripted(answer(status)) as server:
-        with pytest.raises(AuthenticationError, match="check the token that channels.shop.token_env names") as caught:
+        with pytest.raises(AuthenticationError, match=r"check the token that channels\.shop\.token_env names") as caught:
             get(transport(server.url))
         assert server.count == 1
         assert caught.value.status == status
