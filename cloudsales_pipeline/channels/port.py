@@ -218,6 +218,9 @@ class Fetcher(Protocol):
             ChannelError: anything else that kept it from coming.
         """
 
+    def close(self) -> None:
+        """Let go of connections."""
+
 
 class SalesChannel(Protocol):
     """One place that sells. Every method may raise `ChannelError`; reads are retried inside, writes only where safe."""
