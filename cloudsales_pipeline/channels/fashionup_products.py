@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -28,6 +29,7 @@ KEY_CAP = 200  # characters of an id or a code: they stand in indexes, which hol
 AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,2}0*)?")  # what numeric(14, 2) holds exactly
 VAT_RATE = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2}0*)?|100(?:\.0+)?")
 CURRENCY = re.compile(r"[A-Z]{3}")
+LONGEST_NUMBER = 30  # characters
 NUL_ESCAPE = b"\\u0000"
 
 Time = Annotated[datetime, Meta(tz=True)]
@@ -289,9 +291,16 @@ def _price(money: WireMoney, reference: str) -> tuple[Decimal, str]:
 
 def _decimal(text: str, pattern: re.Pattern[str], reason: str, reference: str) -> Decimal:
     """A plain decimal. The pattern comes first: Decimal itself takes NaN, Infinity, exponents, `_` and other digits."""
-    if len(text) > 30 or not pattern.fullmatch(text):
+    number = _plain_decimal(text, pattern) if len(text) <= LONGEST_NUMBER else None
+    if number is None:
         raise PayloadError(reason, "not a plain decimal number of the expected size", reference)
-    return Decimal(text)
+    return number
+
+
+@lru_cache(maxsize=4096)
+def _plain_decimal(text: str, pattern: re.Pattern[str]) -> Decimal | None:
+    """Remembered: a shop has far fewer prices than variants."""
+    return Decimal(text) if pattern.fullmatch(text) else None
 
 
 def _check_key(text: str, name: str) -> None:

@@ -30,6 +30,11 @@ PAUSE_CAP_SECONDS = 3600.0  # a server's Retry-After of 1e9 must not silence a c
 CONTENTION_SECONDS = 0.01  # the bucket's table was locked by another process: look again after about this
 LEAK_EVERY_SECONDS = 10.0
 POOL_SECONDS = 10.0
+CLOCK_GOOD_FOR_SECONDS = 5.0
+PAUSE = """
+select (select extract(epoch from paused_until - clock_timestamp()) from cloudsales.channel_pause where channel = %s)::float8,
+       extract(epoch from clock_timestamp())::float8
+"""
 MINUTE_MS = 60_000
 
 
@@ -116,6 +121,7 @@ class DatabaseGate:
         self._clock = clock
         self._lock = threading.Lock()
         self._leaked_at = clock()
+        self._read_at: tuple[float, float] | None = None  # our clock, and the database's, at the same moment
         self._pool = _pool(database)
         try:
             with _clear_errors():
@@ -130,19 +136,21 @@ class DatabaseGate:
     def paused_for(self) -> float:
         """Seconds until the channel may be called again."""
         with _clear_errors(), self._pool.connection() as connection:
-            row = connection.execute(
-                "select extract(epoch from paused_until - clock_timestamp())::float8"
-                " from cloudsales.channel_pause where channel = %s",
-                (self._channel,),
-            ).fetchone()
-        return max(0.0, row[0]) if row else 0.0
+            connection.autocommit = True  # known to the client alone: one round trip instead of three
+            try:
+                row = connection.execute(PAUSE, (self._channel,)).fetchone()
+            finally:
+                connection.autocommit = False
+        assert row is not None
+        self._read_at = (self._clock(), row[1])
+        return max(0.0, row[0] or 0.0)
 
     def take(self) -> float:
         """Take a permit: 0 where it was given, else the seconds after which to ask again."""
         from pyrate_limiter import RateItem
 
         with _clear_errors(), self._lock:  # in one process, queue here instead of failing at the table's lock
-            now: int = self._bucket._clock.now()  # type: ignore[assignment]  # a PostgresClock, which is not asynchronous
+            now = self._database_ms()
             self._forget_old(now)
             decision = cast("Decision", self._bucket.put_decision(RateItem("call", now)))
         if decision.allowed:
@@ -150,6 +158,14 @@ class DatabaseGate:
         if decision.retry_after_ms is None:
             return CONTENTION_SECONDS * (0.5 + self._random())
         return max(CONTENTION_SECONDS, decision.retry_after_ms / 1000)
+
+    def _database_ms(self) -> int:
+        """The database's time: as read with the pause just before a call, plus what has passed here since."""
+        if self._read_at is None or self._clock() - self._read_at[0] > CLOCK_GOOD_FOR_SECONDS:
+            self.paused_for()
+        assert self._read_at is not None
+        read_at, database_seconds = self._read_at
+        return int((database_seconds + self._clock() - read_at) * 1000)
 
     def _forget_old(self, now_ms: int) -> None:
         """The bucket counts by reading its whole table, so rows past the minute are deleted now and then."""

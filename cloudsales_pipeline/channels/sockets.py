@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -59,7 +59,9 @@ class DeadlineStream(httpcore.NetworkStream):
             self._inner.write(buffer[start : start + WRITE_SLICE], _bounded(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Let go of the socket; a thread that reads from it wakes up, which closing alone would not do."""
+        with suppress(OSError, AttributeError):
+            self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._inner.close()
 
     def start_tls(

@@ -107,6 +107,7 @@ class Transport:
         if token is not None:
             self._headers["Authorization"] = f"Bearer {_sendable(channel, token)}"
         self._gate = gate or MemoryGate(clock)
+        self._closed = False
         self._attempts = RetryTransport(transport=OneAttempt())
         self._own = self._pool(DeadlineBackend(resolve=resolve))
         self._outside = self._pool(DeadlineBackend(self._refuse_address, resolve))
@@ -180,7 +181,8 @@ class Transport:
         return Fetched(response.extensions["body"], media_type)
 
     def close(self) -> None:
-        """Let go of connections; a call under way in another thread ends with an error."""
+        """Let go of connections; a call under way in another thread ends at once, with an error."""
+        self._closed = True
         self._own.close()
         self._outside.close()
         self._gate.close()
@@ -192,8 +194,11 @@ class Transport:
 
         Raises:
             RateLimitedError: the wait would be too long; `retry_at` says until when.
+            ChannelUnreachableError: the transport was closed.
         """
         while True:
+            if self._closed:
+                raise self._error(ChannelUnreachableError, "the channel was closed here", call)
             paused = call.gate.paused_for()
             wait = paused or call.gate.take()
             if wait <= 0:

@@ -454,3 +454,19 @@ def test_each_thread_has_its_own_deadline() -> None:
         assert [get(transport(quick.url)) for _ in range(5)] == [{"fine": True}] * 5
         thread.join()
         assert [type(error) for error in failures] == [ChannelUnreachableError]
+
+
+def test_closing_ends_a_call_that_waits_in_another_thread() -> None:
+    with scripted(silence(15)) as server:
+        channel = transport(server.url, TransportLimits())
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(get, channel)
+            until = time.monotonic() + 5
+            while not server.count and time.monotonic() < until:
+                time.sleep(0.005)
+            began = time.monotonic()
+            channel.close()
+            with pytest.raises(ChannelUnreachableError, match="the channel was closed here"):
+                waiting.result(timeout=10)
+            assert time.monotonic() - began < 5
+        assert server.count == 1
