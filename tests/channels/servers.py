@@ -52,7 +52,7 @@ class Scripted:
                     if callable(reply):
                         reply(connection)
                     else:
-                        connection.sendall(reply)
+                        connection.sendall(reply if self._keep_alive else _last(reply))
                     if not self._keep_alive:
                         return
             except OSError:
@@ -67,6 +67,11 @@ class Scripted:
     @property
     def count(self) -> int:
         return len(self.requests)
+
+
+def _last(reply: bytes) -> bytes:
+    """The reply, saying that the connection ends with it; else the next request may run into its end."""
+    return reply.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 
 
 def _request(connection: socket.socket) -> bytes | None:

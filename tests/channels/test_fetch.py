@@ -33,13 +33,25 @@ def server() -> Iterator[Scripted]:
         yield server
 
 
+OPENED: list[Transport] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def fetcher(url: str = "https://api.shop.ro/v1", addresses: dict[str, list[str]] | None = None) -> Transport:
     def resolve(host: str, port: int) -> list[str]:
         return (addresses or {})[host]
 
     fake = FakeTime()
     limits = TransportLimits(connect_seconds=0.3, attempts=2)
-    return Transport("shop", url, token="secret", limits=limits, clock=fake.clock, sleep=fake.sleep, resolve=resolve)
+    opened = Transport("shop", url, token="secret", limits=limits, clock=fake.clock, sleep=fake.sleep, resolve=resolve)
+    OPENED.append(opened)
+    return opened
 
 
 def fetch(transport: Fetcher, url: str, max_bytes: int = 1000) -> Fetched:

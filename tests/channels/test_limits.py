@@ -134,6 +134,7 @@ def test_every_attempt_takes_a_permit(engine: Engine, gate: DatabaseGate) -> Non
     with scripted(answer(500), answer(500), answer()) as server:
         transport = Transport("fashionup", server.url, gate=gate, sleep=lambda _: None)
         transport.call("GET", "/x", operation="x", decode=lambda body: body)
+        transport._own.close()  # the gate is the fixture's to close
     with engine.connect() as connection:
         table = f'cloudsales."ratelimit___{bucket_table("fashionup")}"'
         assert connection.scalar(sa.text(f"select count(*) from {table}")) == 3  # noqa: S608

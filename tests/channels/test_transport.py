@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -44,6 +44,16 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 QUICK = TransportLimits(connect_seconds=1, read_seconds=1, attempt_seconds=1, total_seconds=3, attempts=3, longest_pause=10)
 
 
+OPENED: list[Transport] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def as_json(body: bytes) -> Any:
     try:
         return json.loads(body)
@@ -55,7 +65,9 @@ def transport(url: str, limits: TransportLimits = QUICK, **parts: Any) -> Transp
     if "sleep" not in parts:
         fake = FakeTime()
         parts |= {"sleep": fake.sleep, "clock": parts.get("clock", fake.clock)}
-    return Transport("shop", url, token=TOKEN, limits=limits, random=lambda: 0.5, now=lambda: NOW, **parts)
+    opened = Transport("shop", url, token=TOKEN, limits=limits, random=lambda: 0.5, now=lambda: NOW, **parts)
+    OPENED.append(opened)
+    return opened
 
 
 def get(channel: Transport, path: str = "/things") -> Any:
