@@ -59,7 +59,7 @@ def test_with_a_database_the_limit_of_the_settings_holds(engine: Engine) -> None
                 sa.text("select tablename from pg_tables where schemaname = 'cloudsales' and tablename like 'ratelimit%'")
             ).all()
             assert len(tables) == 1
-            assert connection.scalar(sa.text(f'select count(*) from cloudsales."{tables[0]}"')) == 2  # noqa: S608
+            assert connection.scalar(sa.text(f'select count(*) from cloudsales."{tables[0]}"')) == 2
 
 
 def test_a_fetcher_needs_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
