@@ -2,6 +2,7 @@
 
 ChannelError                      anything below
 ├── ChannelUnreachableError       no connection, or no answer before the deadline
+├── AddressRefusedError           an address to fetch that points inside, or is none (`reason`)
 ├── ChannelResponseError          an answer that is not what was asked for
 │   ├── BodyCutError              the body ended before it should
 │   ├── BodyTooLargeError         the body passed the byte cap (decompressed)
@@ -22,6 +23,7 @@ Messages carry no URL with a query, no header and no body: those hold tokens and
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
 from cloudsales_pipeline.errors import CloudSalesError
 
@@ -38,15 +40,35 @@ class ChannelError(CloudSalesError):
     """
 
     def __init__(self, message: str, *, channel: str, operation: str = "", page: int | None = None, next_step: str = "") -> None:
-        where = f"{channel} ({operation}, page {page})" if page else f"{channel} ({operation})" if operation else channel
-        super().__init__(f"{where}: {message}", next_step=next_step)
+        super().__init__(_placed(message, channel, operation, page), next_step=next_step)
+        self.what = message
         self.channel = channel
         self.operation = operation
         self.page = page
 
+    def at_page(self, page: int) -> Self:
+        """The same error, told to have happened at `page` (from 1): only who walks the pages knows the number."""
+        self.page = page
+        self.message = _placed(self.what, self.channel, self.operation, page)
+        self.args = (self.message,)
+        return self
+
+
+def _placed(message: str, channel: str, operation: str, page: int | None) -> str:
+    where = f"{channel} ({operation}, page {page})" if page else f"{channel} ({operation})" if operation else channel
+    return f"{where}: {message}"
+
 
 class ChannelUnreachableError(ChannelError):
     """No connection, or no answer before the deadline."""
+
+
+class AddressRefusedError(ChannelError):
+    """An address to fetch that points inside, or is none."""
+
+    def __init__(self, reason: str, *, channel: str, operation: str = "fetch") -> None:
+        super().__init__(f"the address is not fetched: {reason}", channel=channel, operation=operation)
+        self.reason = reason
 
 
 class ChannelResponseError(ChannelError):

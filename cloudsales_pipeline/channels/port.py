@@ -200,6 +200,28 @@ class OrderDocument(Struct, frozen=True):
     tracking_url: str | None = None
 
 
+class Fetched(Struct, frozen=True):
+    """What an address gave: the bytes, and the media type that the server claims (lower case, no parameters)."""
+
+    content: bytes
+    media_type: str
+
+
+class Fetcher(Protocol):
+    """Fetches what a listing points to, guarded: never from inside the network, never more than the cap."""
+
+    def fetch(self, url: str, *, max_bytes: int, deadline_seconds: float, accept: str = "*/*") -> Fetched:
+        """The bytes behind `url`, at most `max_bytes`.
+
+        Raises:
+            AddressRefusedError: the address points inside, or is none; trying again is no use.
+            ChannelError: anything else that kept it from coming.
+        """
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
 class SalesChannel(Protocol):
     """One place that sells. Every method may raise `ChannelError`; reads are retried inside, writes only where safe."""
 
