@@ -11,6 +11,13 @@ What belongs here: the root and the branches that several stages share. A stage'
 Messages never carry personal data or secrets: they end in logs and in Dagster's event store.
 """
 
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
 
 class CloudSalesError(Exception):
     """Something was refused or failed.
@@ -43,3 +50,20 @@ class InputError(CloudSalesError):
 
 class RefusedError(CloudSalesError):
     """A guard said no before anything was touched."""
+
+
+def describe_unexpected(error: BaseException) -> str:
+    """An error that is not ours, by class, violated constraint and place: its text may hold a row's values (I-46).
+
+    For example `IntegrityError (UniqueViolation, constraint product_sku_key) at load.py:83`.
+    """
+    cause = getattr(error, "orig", None)
+    diagnosis = getattr(cause, "diag", None)
+    constraint = getattr(diagnosis, "constraint_name", None)
+    strerror = error.strerror if isinstance(error, OSError) else None
+    facts = [type(cause).__name__ if cause else None, f"constraint {constraint}" if constraint else None, strerror]
+    known = ", ".join(fact for fact in facts if fact)
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)] or frames
+    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    return f"{type(error).__name__}{f' ({known})' if known else ''}{place}"

@@ -9,15 +9,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command as typer_command
 
-from cloudsales_pipeline.errors import CloudSalesError
+from cloudsales_pipeline.errors import CloudSalesError, describe_unexpected
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -127,7 +125,4 @@ def one_line(error: Exception) -> str:
     """An error as one line: ours with its next step; any other by class and place, for its text may hold a row's values."""
     if isinstance(error, CloudSalesError):
         return " ".join(str(error).split())
-    frames: list[Any] = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-    return f"unexpected {type(error).__name__}{reason}{place}. Next: {DEBUG_VARIABLE}=1 shows the whole of it"
+    return f"unexpected {describe_unexpected(error)}. Next: {DEBUG_VARIABLE}=1 shows the whole of it"

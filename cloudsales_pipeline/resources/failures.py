@@ -15,7 +15,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from cloudsales_pipeline.errors import CloudSalesError, InputError, RefusedError, SettingsError
+from cloudsales_pipeline.errors import CloudSalesError, InputError, RefusedError, SettingsError, describe_unexpected
 
 NOT_BETTER_NEXT_TIME = (RefusedError, SettingsError, InputError)
 DEEPEST_FRAMES = 12
@@ -57,14 +57,12 @@ def _of_ours(error: CloudSalesError) -> dg.Failure:
 
 
 def _unexpected(error: Exception) -> dg.Failure:
-    places = where(error)
-    name = type(error).__name__
+    advice = "Run the step again; if it comes back, report this line and `where`."
     return dg.Failure(
-        description=f"Unexpected {name} at {places[-1] if places else 'an unknown place'}; its text is withheld, for it may"
-        " hold a row's values. Next: run the step again; if it comes back, report this line and `where`.",
+        description=f"Unexpected {describe_unexpected(error)}; its text is withheld: it may hold a row's values. Next: {advice}",
         metadata={
-            "what_to_do": dg.MetadataValue.text("Run the step again; if it comes back, report this and `where`."),
-            "error_class": dg.MetadataValue.text(name),
-            "where": dg.MetadataValue.text("\n".join(places)),
+            "what_to_do": dg.MetadataValue.text(advice),
+            "error_class": dg.MetadataValue.text(type(error).__name__),
+            "where": dg.MetadataValue.text("\n".join(where(error))),
         },
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline import cli
 from cloudsales_pipeline.cli.output import clean, print_rows
@@ -67,7 +69,16 @@ def test_i46_an_unexpected_error_is_one_line_without_its_text() -> None:
         line = cli.one_line(error)
     assert line.startswith("unexpected ValueError at test_cli.py:")
     assert "popescu" not in line
+    assert cli.one_line(OSError(28, "No space left on device")).startswith("unexpected OSError (No space left on device).")
     assert cli.one_line(RefusedError("No.", next_step="yes")) == "No. Next: yes"
+
+
+def test_i46_a_violated_constraint_is_named_and_its_row_is_not(engine: Engine) -> None:
+    with engine.connect() as connection, pytest.raises(sa.exc.IntegrityError) as caught:
+        connection.execute(sa.text("insert into cloudsales.code_key (key, product_id, kinds) values ('ion@example.ro', 7, 1)"))
+    line = cli.one_line(caught.value)
+    assert "IntegrityError (ForeignKeyViolation, constraint code_key_product_id_fkey)" in line
+    assert "ion@" not in line
 
 
 def test_debug_shows_the_whole_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,3 +133,34 @@ def test_no_rows_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "quarantine: none\n"
     print_rows([], as_json=True)
     assert json.loads(capsys.readouterr().out) == []
+
+
+def test_runs_whose_process_is_gone_give_their_slot_back(tmp_path: Path) -> None:
+    import dagster as dg
+
+    from cloudsales_pipeline.cli.instance import end_dead_runs, process_tag, socket_name
+
+    alive = tmp_path / socket_name()
+    alive.touch()
+    gone = tmp_path / "gone" / socket_name()
+    elsewhere = tmp_path / "gone" / "code@another-machine"
+
+    def tags(code_server: Path) -> dict[str, str]:
+        return {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": str(code_server)})}
+
+    host = process_tag()["cloudsales/process"].partition(":")[0]
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name, found in {
+            "alive": tags(alive),
+            "gone": tags(gone),
+            "elsewhere": tags(elsewhere),
+            "this_process": process_tag(),
+            "ended_process": {"cloudsales/process": f"{host}:999999999"},
+            "unknown": {},
+        }.items():
+            instance.add_run(dg.DagsterRun(name, run_id=name, status=dg.DagsterRunStatus.STARTED, tags=found))
+        assert set(end_dead_runs(instance)) == {"gone", "ended_process"}
+        assert {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))} == {
+            "gone",
+            "ended_process",
+        }
