@@ -1,0 +1,42 @@
+"""Every advisory lock of the pipeline, in one place, so that nobody takes the same number for something else.
+
+Taken in this order where several are held: an import's lock (for as long as it runs), then the catalogue's (inside one
+transaction). The migrations' own lock (7301001) is taken alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+CATALOGUE_LOCK = 7_301_002
+"""Whoever writes listings, codes, products or links holds it for that transaction: `cloudsales.revision` is taken under
+it, so that what a plan has seen and what came after it can be told apart."""
+
+LISTING_IMPORT_LOCK = 7_301_003
+"""With the channel's hash as second number: one import of a channel's listing at a time."""
+
+
+def lock_catalogue(connection: Connection) -> None:
+    """Wait until no other transaction writes to the catalogue; held until this one ends."""
+    connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": CATALOGUE_LOCK})
+
+
+@contextmanager
+def listing_import_lock(engine: Engine, channel: str) -> Iterator[bool]:
+    """Hold the channel's import lock on a connection of its own; yields False where another process holds it.
+
+    It belongs to the session: a killed process loses it with its connection, and nothing has to be cleaned up.
+    """
+    keys = {"lock": LISTING_IMPORT_LOCK, "channel": channel}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.scalar(sa.text("select pg_try_advisory_lock(:lock, hashtext(:channel))"), keys):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            connection.execute(sa.text("select pg_advisory_unlock(:lock, hashtext(:channel))"), keys)
