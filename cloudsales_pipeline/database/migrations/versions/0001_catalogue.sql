@@ -152,11 +152,11 @@ create table cloudsales.listing_product (
     first_seen_at   timestamptz not null,
     changed_at      timestamptz not null,
     missing_since   timestamptz,
-    contested       boolean not null default false,
+    incomplete      boolean not null default false,
     primary key (channel, external_id)
 );
 comment on table cloudsales.listing_product is 'One style as the channel shows it.';
-comment on column cloudsales.listing_product.contested is 'It shows a variant that an earlier product shows too: read at each import, in case that one lets it go.';
+comment on column cloudsales.listing_product.incomplete is 'Some of its variants are in quarantine: it is read again at each import, also unchanged.';
 comment on column cloudsales.listing_product.raw is 'The payload as it came, compressed with zlib.';
 comment on column cloudsales.listing_product.raw_hash is 'BLAKE2b-128 of the payload as it came: the next import skips what has the same.';
 comment on column cloudsales.listing_product.description is 'HTML as it came: text from outside, never shown unescaped.';
