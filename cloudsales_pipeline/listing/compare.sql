@@ -21,7 +21,7 @@ with newest as (
 )
 select n.external_id, n.page, n.raw_hash, p.external_id is null as is_new,
        p.raw_hash is distinct from n.raw_hash or p.missing_since is not null as differs,
-       coalesce(p.contested, false) as was_contested
+       coalesce(p.incomplete, false) as was_incomplete
 from newest n
 left join cloudsales.listing_product p on p.channel = :channel and p.external_id = n.external_id
 left join untouched u on u.external_id = n.external_id

@@ -4,26 +4,26 @@
 -- step: products
 -- winner, stage_product -> listing_product
 insert into cloudsales.listing_product as old (channel, external_id, code, name, brand, description, category_ids, images,
-       characteristics, status, updated_at, raw, raw_hash, first_seen_at, changed_at, contested)
+       characteristics, status, updated_at, raw, raw_hash, first_seen_at, changed_at, incomplete)
 select :channel, s.external_id, s.code, s.name, s.brand, s.description, s.category_ids, s.images::jsonb,
-       s.characteristics::jsonb, s.status, s.updated_at, s.raw, s.raw_hash, :now, :now, o.external_id is not null
+       s.characteristics::jsonb, s.status, s.updated_at, s.raw, s.raw_hash, :now, :now, f.external_id is not null
 from winner w
 join cloudsales.stage_product s on s.external_id = w.external_id and s.page = w.page and s.raw_hash = w.raw_hash
-left join (select distinct external_id from loser) o on o.external_id = w.external_id
-where s.import_id = :import_id and (w.is_new or w.differs or w.was_contested <> (o.external_id is not null))
+left join (select external_id from loser union select external_id from rejected) f on f.external_id = w.external_id
+where s.import_id = :import_id and (w.is_new or w.differs or w.was_incomplete <> (f.external_id is not null))
 order by s.external_id collate "C"
 on conflict (channel, external_id) do update set
     code = excluded.code, name = excluded.name, brand = excluded.brand, description = excluded.description,
     category_ids = excluded.category_ids, images = excluded.images, characteristics = excluded.characteristics,
     status = excluded.status, updated_at = excluded.updated_at, raw = excluded.raw, raw_hash = excluded.raw_hash,
     changed_at = case when old.raw_hash = excluded.raw_hash then old.changed_at else excluded.changed_at end,
-    missing_since = null, contested = excluded.contested;
+    missing_since = null, incomplete = excluded.incomplete;
 
--- step: contested
+-- step: incomplete
 -- products left as they are, of which an earlier one took a variant, are read again next time
-update cloudsales.listing_product p set contested = true
+update cloudsales.listing_product p set incomplete = true
 from loser o
-where p.channel = :channel and p.external_id = o.external_id and not p.contested
+where p.channel = :channel and p.external_id = o.external_id and not p.incomplete
   and not exists (select from winner w where w.external_id = o.external_id);
 
 -- step: touched

@@ -35,7 +35,8 @@ where not exists (
     select from cloudsales.quarantine d
     where d.stage = 'listing' and d.channel = :channel and d.reference = f.reference and d.reason = f.reason
       and d.resolution = 'dismissed' and d.detail = jsonb_strip_nulls(f.detail))
-on conflict (stage, channel, reference, reason) where resolved_at is null do nothing;
+on conflict (stage, channel, reference, reason) where resolved_at is null do update set detail = excluded.detail
+where quarantine.detail <> excluded.detail;
 
 -- step: summary
 insert into cloudsales.run_summary (stage, channel, run_id, started_at, finished_at, rows_in, loaded, unchanged, quarantined)

@@ -115,7 +115,7 @@ def stored_hashes(connection: Connection, channel: str, external_ids: list[str])
     rows = connection.execute(
         sa.text(
             "select external_id, raw_hash from cloudsales.listing_product"
-            " where channel = :channel and external_id = any(:ids) and missing_since is null and not contested"
+            " where channel = :channel and external_id = any(:ids) and missing_since is null and not incomplete"
         ),
         {"channel": channel, "ids": external_ids},
     )

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 # Everything that an import decides, without the times and numbers that tell when and how often it ran.
 CONTENT = {
     "product": "select external_id, code, name, brand, description, category_ids, images::text, characteristics::text, status,"
-    " updated_at, raw, raw_hash, contested, missing_since is null from cloudsales.listing_product order by 1",
+    " updated_at, raw, raw_hash, incomplete, missing_since is null from cloudsales.listing_product order by 1",
     "listing": "select variant_id, product_external_id, position, code, ean, code_key, ean_key, ean_state, size, colour, price,"
     " currency, vat_rate, channel_stock, row_hash, missing_since is null from cloudsales.listing order by 1",
     "key": "select k.key, l.variant_id, k.is_ean from cloudsales.listing_key k join cloudsales.listing l using (listing_id)"
@@ -58,6 +58,12 @@ def variants(engine: Engine, what: str = "variant_id", where: str = "missing_sin
 def quarantined(engine: Engine) -> list[tuple[str, str]]:
     """Open quarantine rows: reference and reason."""
     return [(r[0], r[1]) for r in rows(engine, CONTENT["quarantine"])]
+
+
+def staged(engine: Engine) -> tuple[int, ...]:
+    """How many products, variants, rejections and pages are in the stage."""
+    names = ("stage_product", "stage_variant", "stage_reject", "listing_import_page")
+    return tuple(scalar(engine, f"select count(*) from cloudsales.{name}") for name in names)  # noqa: S608
 
 
 def forget_everything(engine: Engine) -> None:
