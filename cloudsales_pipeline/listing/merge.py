@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, CursorResult
 
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.database.locks import lock_catalogue
@@ -23,8 +23,11 @@ from cloudsales_pipeline.settings import LimitSettings
 SHARE_FLOOR = 50
 """A delta may bring two products: shares of so few mean nothing, and are taken of this many rows instead."""
 
+ANALYSE_FROM = 1_000
+"""Rows from which the planner is told what a table holds; below, its guess costs less than telling it."""
+
 _PACKAGE = "cloudsales_pipeline.listing"
-_COMPARED = ("untouched", "winner", "unreadable", "rejected", "incoming", "loser", "vanished", "gone")
+_STAGE = "cloudsales.stage_product, cloudsales.stage_variant, cloudsales.stage_reject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,13 @@ def merge(
         "started_at": opened.started_at,
         "run_id": run_id,
     }
-    _prepare(connection)
+    _prepare(connection, opened.import_id)
     figures = _compare(connection, values)
     guard(figures, opened.channel, limits, full=opened.mode == "full", allow_shrink=allow_shrink)
     lock_catalogue(connection)
     _run(connection, "merge", values)
-    connection.execute(sa.text("analyze touched"))
+    if figures.loaded + figures.gone >= ANALYSE_FROM:
+        connection.execute(sa.text("analyze touched"))
     _run(connection, "keys", values)
     amounts = {
         "rows_in": figures.rows_in,
@@ -109,21 +113,25 @@ def guard(figures: Figures, channel: str, limits: LimitSettings, *, full: bool, 
         )
 
 
-def _prepare(connection: Connection) -> None:
+def _prepare(connection: Connection, import_id: int) -> None:
     """A whole listing is joined by hashing, not by sorting on disk; and the planner knows how much was staged."""
     connection.execute(sa.text("set local work_mem = '64MB'"))
-    connection.execute(sa.text("analyze cloudsales.stage_product, cloudsales.stage_variant, cloudsales.stage_reject"))
+    staged = connection.scalar(
+        sa.text("select sum(staged) from cloudsales.listing_import_page where import_id = :import_id"), {"import_id": import_id}
+    )
+    if staged is not None and staged >= ANALYSE_FROM:
+        connection.execute(sa.text(f"analyze {_STAGE}"))
 
 
 def _compare(connection: Connection, values: Mapping[str, Any]) -> Figures:
-    for name, sql in steps(_PACKAGE, "compare").items():
-        result = connection.execute(sa.text(sql), values)
-        if name in _COMPARED:
-            connection.execute(sa.text(f"analyze {name}"))
-    row = result.one()
+    row = _run(connection, "compare", values).one()
     return Figures(row.loaded, row.unchanged, row.quarantined, row.unread, row.gone_rows, row.present)
 
 
-def _run(connection: Connection, file: str, values: Mapping[str, Any]) -> None:
-    for sql in steps(_PACKAGE, file).values():
-        connection.execute(sa.text(sql), values)
+def _run(connection: Connection, file: str, values: Mapping[str, Any]) -> CursorResult[Any]:
+    """The file's statements one after the other; returns the last one's result."""
+    for name, sql in steps(_PACKAGE, file).items():
+        result = connection.execute(sa.text(sql), values)
+        if result.rowcount >= ANALYSE_FROM and f"create temporary table {name} " in sql:
+            connection.execute(sa.text(f"analyze {name}"))
+    return result

@@ -134,7 +134,9 @@ def test_quarantine_of_an_unchanged_product_stays_open_and_of_a_vanished_one_doe
         product("B", [variant("V3"), variant("V4", price={"amount": "abc", "currency": "RON"})]),
     ]
     import_listing(engine, FakeChannel(bad), PATIENT)
-    import_listing(engine, FakeChannel(bad[:1]), LimitSettings(hold_if_listing_shrinks_by=1.0), mode="full")
+    import_listing(
+        engine, FakeChannel(bad[:1]), LimitSettings(hold_if_listing_shrinks_by=1.0, max_unreadable_share=1.0), mode="full"
+    )
     assert tables.quarantined(engine) == [("V2", "bad_price")]
 
 

@@ -60,9 +60,8 @@ def test_a_variant_under_two_products_stays_with_the_first_in_the_channels_order
 
 def test_a_stored_product_keeps_its_variant_against_a_later_one_and_yields_it_to_an_earlier_one(engine: Engine) -> None:
     import_listing(engine, FakeChannel([product("P5", [variant("V")])]), OPEN)
-    later = import_listing(
-        engine, FakeChannel([product("P5", [variant("V")]), product("P7", [variant("V", stock=7)])]), OPEN, mode="full"
-    )
+    two = [product("P5", [variant("V")]), product("P7", [variant("V", stock=7)])]
+    later = import_listing(engine, FakeChannel(two), OPEN, mode="full")
     assert (later.unchanged, later.quarantined, tables.variants(engine, "product_external_id")) == (1, 1, ["P5"])
     earlier = import_listing(engine, FakeChannel([product("P3", [variant("V", stock=3)]), *two]), OPEN, mode="full")
     assert (earlier.loaded, earlier.quarantined, tables.variants(engine, "product_external_id")) == (1, 2, ["P3"])
@@ -156,7 +155,7 @@ def test_a_listing_without_any_code_is_pending_too(engine: Engine) -> None:
 # One database for all the examples of a test, emptied between them; a failing one is shown as it was found, since making it
 # smaller takes minutes.
 MANY = settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
