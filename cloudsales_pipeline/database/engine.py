@@ -7,6 +7,7 @@ like ours with `_dagster` behind.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -87,6 +88,13 @@ def reachable(url: URL) -> Iterator[None]:
 def statement(package: str, name: str) -> str:
     """The text of an SQL file of ours, `name` without its ending."""
     return (resources.files(package) / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@functools.cache
+def steps(package: str, name: str) -> dict[str, str]:
+    """The statements of an SQL file of ours by their names, in its order; each stands under a line `-- step: name`."""
+    parts = re.split(r"^-- step: (\w+)$", statement(package, name), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def copy_rows(connection: Connection, copy_sql: str, rows: Any) -> int:

@@ -1,20 +1,29 @@
-"""Every lock that our processes take in the database, in one place, in the order in which they may be taken.
+"""Every advisory lock of the pipeline, in one place, so that nobody takes the same number for something else.
 
-1. IMPORT_LOCK with the channel's hash (session): one listing import per channel.
-2. CATALOGUE_LOCK (transaction): whoever changes codes, links or what is pending: listing merge, catalogue load, plan, apply.
+Taken in this order where several are held: an import's lock (for as long as it runs), then the catalogue's (inside one
+transaction). The migrations' own lock (7301000) is taken alone.
 """
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-IMPORT_LOCK = 7_301_001
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+MIGRATION_LOCK = 7_301_000
+
 CATALOGUE_LOCK = 7_301_002
+"""Whoever writes listings, codes, products or links holds it for that transaction: `cloudsales.revision` is taken under
+it, so that what a plan has seen and what came after it can be told apart."""
+
+LISTING_IMPORT_LOCK = 7_301_003
+"""With the channel's hash as second number: one import of a channel's listing at a time."""
 
 
 def lock_catalogue(connection: Connection) -> None:
-    """Wait for the catalogue, and hold it until the transaction ends."""
+    """Wait until no other transaction writes to the catalogue; held until this one ends."""
     connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": CATALOGUE_LOCK})
 
 
@@ -23,3 +32,20 @@ def next_revision(connection: Connection) -> int:
     revision = connection.scalar(sa.text("select nextval('cloudsales.revision')"))
     assert isinstance(revision, int)
     return revision
+
+
+@contextmanager
+def listing_import_lock(engine: Engine, channel: str) -> Iterator[bool]:
+    """Hold the channel's import lock on a connection of its own; yields False where another process holds it.
+
+    It belongs to the session: a killed process loses it with its connection, and nothing has to be cleaned up.
+    """
+    keys = {"lock": LISTING_IMPORT_LOCK, "channel": channel}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.scalar(sa.text("select pg_try_advisory_lock(:lock, hashtext(:channel))"), keys):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            connection.execute(sa.text("select pg_advisory_unlock(:lock, hashtext(:channel))"), keys)

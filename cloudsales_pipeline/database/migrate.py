@@ -15,10 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Connection, Engine
 
 from cloudsales_pipeline.database.engine import DAGSTER_SUFFIX, create_engine, database_url, reachable
+from cloudsales_pipeline.database.locks import MIGRATION_LOCK
 from cloudsales_pipeline.errors import DatabaseError
 from cloudsales_pipeline.settings import Settings
 
-MIGRATION_LOCK = 7_301_000
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -59,10 +59,13 @@ create table cloudsales.listing_import_page (
     page            integer not null,
     cursor          text,
     next_cursor     text,
-    product_ids     text[] not null,
+    unchanged_ids   text[] not null,
+    staged          integer not null,
     primary key (import_id, page)
 );
-comment on table cloudsales.listing_import_page is 'Which products a stored page showed, changed or not; committed with the page''s content and the cursor.';
+comment on table cloudsales.listing_import_page is 'A page of an import under way; committed with the page''s content and the cursor.';
+comment on column cloudsales.listing_import_page.unchanged_ids is 'Products that the page shows as they are stored: seen, but neither parsed nor staged.';
+comment on column cloudsales.listing_import_page.staged is 'How many products and unreadable payloads the page put into the stage: a stage with fewer was lost in a crash.';
 
 create unlogged table cloudsales.stage_product (
     import_id       bigint not null,
@@ -149,9 +152,11 @@ create table cloudsales.listing_product (
     first_seen_at   timestamptz not null,
     changed_at      timestamptz not null,
     missing_since   timestamptz,
+    incomplete      boolean not null default false,
     primary key (channel, external_id)
 );
 comment on table cloudsales.listing_product is 'One style as the channel shows it.';
+comment on column cloudsales.listing_product.incomplete is 'Some of its variants are in quarantine: it is read again at each import, also unchanged.';
 comment on column cloudsales.listing_product.raw is 'The payload as it came, compressed with zlib.';
 comment on column cloudsales.listing_product.raw_hash is 'BLAKE2b-128 of the payload as it came: the next import skips what has the same.';
 comment on column cloudsales.listing_product.description is 'HTML as it came: text from outside, never shown unescaped.';
