@@ -8,6 +8,7 @@ What does not belong here: what the rules say (rules.py), and the rows at fault 
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -60,6 +61,7 @@ def _great_expectations() -> Any:
         # it uses modules that Python is giving up (sre_parse, sre_constants)
         warnings.filterwarnings("ignore", message="module 'sre_", category=DeprecationWarning)
         import great_expectations
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of temporary folders that it does not use
     return great_expectations
 
 

@@ -126,10 +126,13 @@ def _note(engine: Engine, rule: Rule, query: str) -> str:
 
 
 def _literal(sql: str, values: Values) -> str:
-    """The query with its values written into it, quoted by SQLAlchemy: Great Expectations takes text alone."""
+    """The query with its values written into it, quoted by SQLAlchemy: Great Expectations takes text alone.
+
+    The text goes through SQLAlchemy's `text()` twice: no percent sign in it, and `cast(:name as type)`, not `:name::type`.
+    """
     clause = sa.text(sql)
     used = {name: value for name, value in values.items() if f":{name}" in sql}
-    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call] # the driver's own style would double every percent sign
+    dialect = PGDialect()  # type: ignore[no-untyped-call]
     return str(clause.bindparams(**used).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 

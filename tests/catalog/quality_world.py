@@ -92,6 +92,15 @@ class World:
             "insert into cloudsales.listing_pending values (:id, :channel, 1) on conflict do nothing", id=self.listings[name]
         )
 
+    def pend_between(self, first: int, last: int) -> None:
+        """Note that the listings with these ids await a decision."""
+        self.run(
+            "insert into cloudsales.listing_pending select listing_id, channel, 1 from cloudsales.listing"
+            " where listing_id between :first and :last",
+            first=first,
+            last=last,
+        )
+
     def plan(self) -> int:
         """A new, empty plan of the channel."""
         self.plan_id = self.number(

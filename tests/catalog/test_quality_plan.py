@@ -15,6 +15,7 @@ from cloudsales_pipeline.errors import InputError, RefusedError
 from cloudsales_pipeline.settings import QualitySettings
 from tests.catalog.quality_world import CANARY, World, small_world
 
+pytestmark = pytest.mark.timeout(240)  # the first to import Great Expectations waits for it
 BOUNDS = QualitySettings()
 
 

@@ -46,8 +46,8 @@ with this_plan as (
 ), shares as (
     select s.name, p.rows, h.imports, s.count,
            s.count::float8 / nullif(s.total, 0) as share, s.median,
-           case when s.name = 'created' and h.imports = 0 then :max_created_share_first::float8
-                when s.name in ('drifted', 'created again') then :margin::float8
+           case when s.name = 'created' and h.imports = 0 then cast(:max_created_share_first as float8)
+                when s.name in ('drifted', 'created again') then cast(:margin as float8)
                 else s.median + :margin end as bound,
            s.growth / nullif(n.listings, 0)::float8 as growth
     from this_plan p cross join twins t cross join shown n cross join tied c cross join history h
@@ -62,7 +62,7 @@ with this_plan as (
 )
 select name, count, round(share::numeric, 4)::float8 as share, round(bound::numeric, 4)::float8 as bound,
        round(median::numeric, 4)::float8 as median, round(growth::numeric, 4)::float8 as growth,
-       :margin::float8 as growth_bound, imports, rows,
+       cast(:margin as float8) as growth_bound, imports, rows,
        case when rows < :min_rows then 'too few rows to judge'
             when share is null or bound is null then 'nothing to compare with yet' end as note,
        case when rows < :min_rows or share is null or bound is null then false
