@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from cloudsales_pipeline.catalog.quality import CATALOGUE_RULES, PLAN_RULES, Rule, RuleResult
+from cloudsales_pipeline.catalog.rules import CATALOGUE_RULES, PLAN_RULES, Rule, RuleResult
 from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.resources import metadata
 from cloudsales_pipeline.resources.channels import importing_channels

@@ -34,7 +34,7 @@ def world(engine: Engine) -> World:
 def show(w: World, first: int, last: int, code: str, style: str = "'style-' || n") -> None:
     """Listings `v-first` … `v-last` in size M, the code and the style as SQL over n, awaiting a decision."""
     w.run(
-        "with l as (insert into cloudsales.listing (channel, variant_id, product_external_id, position, code, code_key,"  # noqa: S608
+        "with l as (insert into cloudsales.listing (channel, variant_id, product_external_id, position, code, code_key,"
         " ean_state, size, row_hash, first_seen_at, changed_at)"
         f" select :channel, 'v-' || n, {style}, 0, {code}, lower({code}), 'empty', 'M', '', now(), now()"
         " from generate_series(cast(:first as int), cast(:last as int)) n returning listing_id, channel)"
