@@ -112,6 +112,10 @@ class World:
         """A row of the plan."""
         given = {"outcome": outcome, "listing_id": self.listings[name], "code_hits": 0, "ean_hits": 0, **columns}
         names, binds = ", ".join(given), ", ".join(f":{column}" for column in given)
+        self.run(
+            f"create unlogged table if not exists cloudsales.plan_row_{self.plan_id} partition of cloudsales.plan_row"
+            f" for values in ({self.plan_id})"
+        )
         self.run(f"insert into cloudsales.plan_row (plan_id, {names}) values (:plan_id, {binds})", **given)
         self.count()
 
