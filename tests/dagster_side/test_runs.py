@@ -328,7 +328,7 @@ def test_i46_no_secret_and_no_row_of_a_failed_statement_is_in_the_event_log(
     result = _run(defs, instance, "import_listing")
     assert not result.success
     log = _log(result, instance)
-    assert "Unexpected ValueError at test_runs.py:" in log
+    assert "Unexpected ValueError at listing.py:" in log
     captured = capfd.readouterr()
     for canary in (PERSON, SECRET):
         assert canary not in log

@@ -106,6 +106,17 @@ def test_images_that_are_due_start_a_run_and_later_ones_do_not(engine: Engine, i
     assert _started(_evaluate("images_due", instance)) == ["fashionup"]
 
 
+def test_a_run_for_images_that_failed_is_not_started_again_at_once(engine: Engine, instance: dg.DagsterInstance) -> None:
+    import dagster as dg
+
+    with engine.begin() as connection:
+        connection.execute(sa.text("insert into cloudsales.image (url, channel) values ('http://a/1', 'fashionup')"))
+    run = dg.DagsterRun("fetch_images", status=dg.DagsterRunStatus.FAILURE, tags={"dagster/partition": "fashionup"})
+    instance.add_run(run)
+    data = _evaluate("images_due", instance)
+    assert (_started(data), data.skip_message) == ([], "a run is under way, or failed a few minutes ago")
+
+
 def test_partitions_follow_the_settings(engine: Engine, instance: dg.DagsterInstance, config_file: Path) -> None:
     assert "are the channels" in _evaluate("channel_partitions", instance).skip_message
     content = yaml.safe_load(config_file.read_text())
