@@ -45,7 +45,8 @@ def _pending(engine: Engine, revision: int = 5) -> None:
                 "with l as (insert into cloudsales.listing (channel, variant_id, product_external_id, position, ean_state,"
                 "   row_hash, first_seen_at, changed_at) values ('fashionup', :variant, 'P', 0, 'empty', '', now(), now())"
                 " returning listing_id)"
-                " insert into cloudsales.listing_pending select listing_id, 'fashionup', :revision from l"
+                " insert into cloudsales.listing_pending (listing_id, channel, revision, ean_state)"
+                " select listing_id, 'fashionup', :revision, 'empty' from l"
             ),
             {"revision": revision, "variant": f"V{revision}"},
         )
