@@ -123,13 +123,13 @@ def marketplace_listing(context: dg.AssetExecutionContext, config: ListingConfig
 def product_images(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """Fetch the images that are due for the run's channel, a bounded number in bounded time."""
     name = context.partition_key
-    with clear_failures(), project.engine() as engine, project.channel(name, engine) as channel:
+    with clear_failures(), project.engine() as engine, project.fetcher(name) as fetcher:
         from cloudsales_pipeline.listing.images import fetch_images
 
         started = time.monotonic()
         result = fetch_images(
             engine,
-            channel.transport.fetch,  # type: ignore[attr-defined]
+            fetcher.fetch,
             project.settings().data_dir,
             channel=name,
             limit=IMAGES_PER_RUN,

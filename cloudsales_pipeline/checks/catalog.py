@@ -1,6 +1,6 @@
 """The checks that guard the matching: on the plan before it may be applied, and on the catalogue afterwards.
 
-The rules are `catalog.quality`'s. A blocking check stops its own run alone; that a later run can't apply a plan which was
+The rules are `catalog.rules`'s. A blocking check stops its own run alone; that a later run can't apply a plan which was
 not audited is `catalog.apply`'s guard. Checks have no partitions of their own (a preview feature in this version of Dagster):
 they judge the channel of their run, and say which it was; run alone without a channel, they judge every channel.
 """

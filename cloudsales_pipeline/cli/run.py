@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cloudsales_pipeline.cli.output import Json, print_rows
+from cloudsales_pipeline.errors import CloudSalesError
 from cloudsales_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
 COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
+
+
+class JobFailedError(CloudSalesError):
+    """A job ran and did not succeed."""
+
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -29,31 +35,52 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run one job here and now. Exit 0: it succeeded; 1: it failed, and stderr says why."""
-    from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance, process_tag
+    from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance
 
     settings = load_settings()
     partition = _channel(settings, channel)
     with open_instance(settings) as instance:
         end_dead_runs(instance)
-        definition = _job(job)
         if date is not None:
             raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
-        if not verbose:
-            # Under DAGSTER_REDACT_USER_CODE_ERRORS Dagster prints tracebacks here; our one line says what they mean.
-            logging.getLogger("dagster.redacted_errors").setLevel(logging.CRITICAL + 1)
-        result = definition.execute_in_process(
-            instance=instance,
-            partition_key=partition,
-            tags=process_tag(),
-            run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}},
-            raise_on_error=False,
-        )
-        events = instance.all_logs(result.run_id)
-    print_rows(summary(events), as_json=as_json, title=f"{job} of {partition}: {'done' if result.success else 'FAILED'}")
-    if not result.success:
+        success, events = _execute(instance, job, partition, verbose=verbose)
+    print_rows(summary(events), as_json=as_json, title=f"{job} of {partition}: {'done' if success else 'FAILED'}")
+    if not success:
         for line in failures(events):
             typer.echo(f"error: {line}", err=True)
         raise typer.Exit(1)
+
+
+def execute(instance: dg.DagsterInstance, job: str, channel: str) -> list[str]:
+    """Run a job for another command; a line for each asset that it made, and one for its checks.
+
+    Raises:
+        JobFailedError: a step failed; says why, step by step.
+    """
+    success, events = _execute(instance, job, channel, verbose=False)
+    if not success:
+        raise JobFailedError(f"The job {job} of {channel} failed: {'; '.join(failures(events))}")
+    rows = summary(events)
+    checks = [row["result"] for row in rows if row["kind"] == "check"]
+    lines = [f"{row['what']}: {row['result']}" for row in rows if row["kind"] == "asset"]
+    return [*lines, f"checks: {checks.count('passed')} of {len(checks)} passed"] if checks else lines
+
+
+def _execute(instance: dg.DagsterInstance, job: str, channel: str, *, verbose: bool) -> tuple[bool, Sequence[dg.EventLogEntry]]:
+    from cloudsales_pipeline.cli.instance import process_tag
+
+    definition = _job(job)
+    if not verbose:
+        # Under DAGSTER_REDACT_USER_CODE_ERRORS Dagster prints tracebacks here; our one line says what they mean.
+        logging.getLogger("dagster.redacted_errors").setLevel(logging.CRITICAL + 1)
+    result = definition.execute_in_process(
+        instance=instance,
+        partition_key=channel,
+        tags=process_tag(),
+        run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+    return result.success, instance.all_logs(result.run_id)
 
 
 def _job(name: str) -> dg.JobDefinition:

@@ -88,10 +88,14 @@ def progress(log: Callable[[str], None], *, clock: Callable[[], float] = time.mo
 
 
 def _spoken(stand: object) -> str:
-    if not dataclasses.is_dataclass(stand):
+    values: Mapping[Any, object]
+    if dataclasses.is_dataclass(stand):
+        values = {field.name: getattr(stand, field.name) for field in dataclasses.fields(stand)}
+    elif isinstance(stand, Mapping):
+        values = stand
+    else:
         return str(stand)
-    values = {field.name: getattr(stand, field.name) for field in dataclasses.fields(stand)}
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+    return ", ".join(f"{str(name).replace('_', ' ')} {value}" for name, value in values.items())
 
 
 def _cell(value: Any) -> Cell:

@@ -17,7 +17,7 @@ from cloudsales_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
-    from cloudsales_pipeline.channels.port import SalesChannel
+    from cloudsales_pipeline.channels.port import Fetcher, SalesChannel
 
 
 class Project(dg.ConfigurableResource[None]):
@@ -60,3 +60,18 @@ class Project(dg.ConfigurableResource[None]):
             yield channel
         finally:
             channel.close()
+
+    @contextmanager
+    def fetcher(self, name: str) -> Iterator[Fetcher]:
+        """What fetches the channel's images: guarded, without the channel's token; closed at the end.
+
+        Raises:
+            SettingsError: no such channel, or no usable URL.
+        """
+        from cloudsales_pipeline.channels.registry import open_fetcher
+
+        fetcher = open_fetcher(name, self.settings().channel(name))
+        try:
+            yield fetcher
+        finally:
+            fetcher.close()

@@ -4,6 +4,7 @@ Each asks the tables what is due, with one cheap query; a cursor or a run key is
 """
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -17,6 +18,7 @@ from cloudsales_pipeline.resources.project import Project
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+PAUSE = timedelta(minutes=10)
 UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -74,16 +76,21 @@ def listing_changed(context: dg.SensorEvaluationContext, project: Project) -> dg
     job=fetch_images,
     minimum_interval_seconds=29,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts fetch_images for a channel with images that are due, while none of its runs is under way.",
+    description="Starts fetch_images for a channel with images that are due, while none of its runs is under way or failed"
+    " within ten minutes.",
     tags={"stage": "listing"},
 )
 def images_due(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult | dg.SkipReason:
     """One run for each channel with images due."""
     with clear_failures(), project.engine() as engine, engine.connect() as connection:
         due = _channels_with_images_due(connection, importing_channels(project.settings()))
-    free = [channel for channel in due if not _under_way(context, "fetch_images", channel)]
+    free = [
+        channel
+        for channel in due
+        if not _under_way(context, "fetch_images", channel) and not _failed_lately(context, "fetch_images", channel)
+    ]
     if not free:
-        return dg.SkipReason("a run is under way" if due else "no image is due")
+        return dg.SkipReason("a run is under way, or failed a few minutes ago" if due else "no image is due")
     return dg.SensorResult(run_requests=[dg.RunRequest(partition_key=channel) for channel in free])
 
 
@@ -117,6 +124,17 @@ def listing_freshness(context: dg.SensorEvaluationContext, project: Project) -> 
 def _under_way(context: dg.SensorEvaluationContext, job: str, channel: str) -> bool:
     runs = dg.RunsFilter(job_name=job, statuses=UNDER_WAY, tags={PARTITION_TAG: channel})
     return bool(context.instance.get_run_ids(runs, limit=1))
+
+
+def _failed_lately(context: dg.SensorEvaluationContext, job: str, channel: str) -> bool:
+    """Whether a run failed within PAUSE: what fails at once would otherwise be started again at each tick, for ever."""
+    failed = dg.RunsFilter(
+        job_name=job,
+        statuses=[dg.DagsterRunStatus.FAILURE],
+        tags={PARTITION_TAG: channel},
+        updated_after=datetime.now(UTC) - PAUSE,
+    )
+    return bool(context.instance.get_run_ids(failed, limit=1))
 
 
 def _why_not(pending: list[dict[str, Any]]) -> str:

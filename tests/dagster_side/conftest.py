@@ -5,8 +5,7 @@ The fakes stand where the stages' modules stand: what is tested here is the shel
 
 from __future__ import annotations
 
-import sys
-import types
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +63,9 @@ class FakeChannel:
 
     name = "fashionup"
     closed = False
-    transport = types.SimpleNamespace(fetch=lambda url: b"")
+
+    def fetch(self, url: str) -> bytes:
+        return b""
 
     def close(self) -> None:
         self.closed = True
@@ -72,23 +73,24 @@ class FakeChannel:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put functions in the place of a stage's module: fake("listing.imports", import_listing=…)."""
+    """Put functions in the place of a stage's own: fake("listing.imports", import_listing=…)."""
 
     def put(name: str, **functions: Any) -> None:
         full = f"cloudsales_pipeline.{name}"
-        module = sys.modules.get(full)
-        if module is None:
-            module = types.ModuleType(full)
-            monkeypatch.setitem(sys.modules, full, module)
+        module = importlib.import_module(full)
         for function, body in functions.items():
-            monkeypatch.setattr(module, function, body, raising=False)
+            monkeypatch.setattr(module, function, body)
 
     return put
 
 
 @pytest.fixture
 def channel(fake: Callable[..., None]) -> FakeChannel:
-    """The channel that `open_channel` gives."""
+    """The channel that `open_channel` gives, and `open_fetcher` too."""
     opened = FakeChannel()
-    fake("channels.registry", open_channel=lambda name, settings, *, database: opened)
+    fake(
+        "channels.registry",
+        open_channel=lambda name, settings, *, database: opened,
+        open_fetcher=lambda name, settings: opened,
+    )
     return opened

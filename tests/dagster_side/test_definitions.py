@@ -85,7 +85,7 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
 
 
 def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> None:
-    from cloudsales_pipeline.catalog.quality import CATALOGUE_RULES, PLAN_RULES
+    from cloudsales_pipeline.catalog.rules import CATALOGUE_RULES, PLAN_RULES
 
     checks = {(spec.asset_key.to_user_string(), spec.name): spec for part in defs.asset_checks or [] for spec in part.check_specs}
     for asset, rules in (("catalog_plan", PLAN_RULES), ("catalog", CATALOGUE_RULES)):

@@ -96,7 +96,7 @@ def _make_plan(engine: Engine, channel: str, policy: object, *, run_id: str | No
 
 
 def _report(rules: Any, **broken: Any) -> tuple[Any, ...]:
-    from cloudsales_pipeline.catalog.quality import RuleResult
+    from cloudsales_pipeline.catalog.rules import RuleResult
 
     def result(rule: Any) -> RuleResult:
         bad = broken.get(rule.name)
@@ -128,14 +128,15 @@ class Catalogue:
         fake("catalog.quality", audit_plan=self.audit, check_catalogue=self.check)
 
     def audit(self, engine: Engine, plan_id: int, bounds: object) -> Any:
-        from cloudsales_pipeline.catalog.quality import PLAN_RULES, AuditReport
+        from cloudsales_pipeline.catalog.quality import AuditReport
+        from cloudsales_pipeline.catalog.rules import PLAN_RULES
 
         self.judged.append(plan_id)
         results = _report(PLAN_RULES, **self.broken)
         return AuditReport(plan_id=plan_id, passed=not self.broken, results=results)
 
     def check(self, engine: Engine, channel: str) -> tuple[Any, ...]:
-        from cloudsales_pipeline.catalog.quality import CATALOGUE_RULES
+        from cloudsales_pipeline.catalog.rules import CATALOGUE_RULES
 
         return _report(CATALOGUE_RULES, **self.broken)
 
@@ -198,7 +199,7 @@ def test_a_good_plan_is_judged_and_applied_in_one_run(defs: dg.Definitions, inst
 def test_a_plan_that_breaks_a_blocking_rule_is_not_applied_and_the_check_says_which_rows(
     defs: dg.Definitions, instance: dg.DagsterInstance, fake: Fake
 ) -> None:
-    from cloudsales_pipeline.catalog.quality import PLAN_RULES
+    from cloudsales_pipeline.catalog.rules import PLAN_RULES
 
     rule = next(rule.name for rule in PLAN_RULES if rule.blocking)
     stage = Catalogue(fake, **{rule: {"rows": 7}})
@@ -214,7 +215,7 @@ def test_a_plan_that_breaks_a_blocking_rule_is_not_applied_and_the_check_says_wh
 
 
 def test_a_rule_that_could_not_run_has_not_passed(defs: dg.Definitions, instance: dg.DagsterInstance, fake: Fake) -> None:
-    from cloudsales_pipeline.catalog.quality import PLAN_RULES
+    from cloudsales_pipeline.catalog.rules import PLAN_RULES
 
     rule = next(rule.name for rule in PLAN_RULES if rule.blocking)
     stage = Catalogue(fake, **{rule: {"rows": 0, "ran": False}})
@@ -224,7 +225,7 @@ def test_a_rule_that_could_not_run_has_not_passed(defs: dg.Definitions, instance
 
 
 def test_a_rule_that_only_warns_lets_the_import_go_on(defs: dg.Definitions, instance: dg.DagsterInstance, fake: Fake) -> None:
-    from cloudsales_pipeline.catalog.quality import PLAN_RULES
+    from cloudsales_pipeline.catalog.rules import PLAN_RULES
 
     rule = next((rule.name for rule in PLAN_RULES if not rule.blocking), None)
     if rule is None:
@@ -251,7 +252,7 @@ def test_the_checks_judge_the_plan_of_their_own_run(
     assert stage.judged == stage.applied == [1]
 
 
-def test_images_are_fetched_with_the_channels_own_transport(
+def test_images_are_fetched_by_the_guarded_fetcher_of_their_channel(
     defs: dg.Definitions, instance: dg.DagsterInstance, fake: Fake, channel: FakeChannel
 ) -> None:
     @dataclass(frozen=True)
@@ -272,7 +273,7 @@ def test_images_are_fetched_with_the_channels_own_transport(
     fake("listing.images", fetch_images=fetch_images)
     result = _run(defs, instance, "fetch_images")
     assert result.success
-    assert used == [(channel.transport.fetch, "fashionup")]
+    assert used == [(channel.fetch, "fashionup")]
     assert _metadata(result, "product_images")["stored"] == 5
 
 
@@ -328,7 +329,7 @@ def test_i46_no_secret_and_no_row_of_a_failed_statement_is_in_the_event_log(
     result = _run(defs, instance, "import_listing")
     assert not result.success
     log = _log(result, instance)
-    assert "Unexpected ValueError at test_runs.py:" in log
+    assert "Unexpected ValueError at listing.py:" in log
     captured = capfd.readouterr()
     for canary in (PERSON, SECRET):
         assert canary not in log

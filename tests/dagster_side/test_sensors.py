@@ -45,7 +45,8 @@ def _pending(engine: Engine, revision: int = 5) -> None:
                 "with l as (insert into cloudsales.listing (channel, variant_id, product_external_id, position, ean_state,"
                 "   row_hash, first_seen_at, changed_at) values ('fashionup', :variant, 'P', 0, 'empty', '', now(), now())"
                 " returning listing_id)"
-                " insert into cloudsales.listing_pending select listing_id, 'fashionup', :revision from l"
+                " insert into cloudsales.listing_pending (listing_id, channel, revision, ean_state)"
+                " select listing_id, 'fashionup', :revision, 'empty' from l"
             ),
             {"revision": revision, "variant": f"V{revision}"},
         )
@@ -104,6 +105,17 @@ def test_images_that_are_due_start_a_run_and_later_ones_do_not(engine: Engine, i
     with engine.begin() as connection:
         connection.execute(insert, {"url": "http://a/2", "late": "-1 second"})
     assert _started(_evaluate("images_due", instance)) == ["fashionup"]
+
+
+def test_a_run_for_images_that_failed_is_not_started_again_at_once(engine: Engine, instance: dg.DagsterInstance) -> None:
+    import dagster as dg
+
+    with engine.begin() as connection:
+        connection.execute(sa.text("insert into cloudsales.image (url, channel) values ('http://a/1', 'fashionup')"))
+    run = dg.DagsterRun("fetch_images", status=dg.DagsterRunStatus.FAILURE, tags={"dagster/partition": "fashionup"})
+    instance.add_run(run)
+    data = _evaluate("images_due", instance)
+    assert (_started(data), data.skip_message) == ([], "a run is under way, or failed a few minutes ago")
 
 
 def test_partitions_follow_the_settings(engine: Engine, instance: dg.DagsterInstance, config_file: Path) -> None:
