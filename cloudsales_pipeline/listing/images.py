@@ -22,7 +22,7 @@ from typing import Literal, Protocol
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.channels.errors import BodyTooLargeError, ChannelError, RateLimitedError
+from cloudsales_pipeline.channels.errors import AddressRefusedError, BodyTooLargeError, ChannelError, RateLimitedError
 from cloudsales_pipeline.errors import CloudSalesError
 from cloudsales_pipeline.listing.image_files import MAX_BYTES, CheckedImage, NotAnImageError, check_image, store_image
 
@@ -185,7 +185,7 @@ def _fetched(work: _Work, url: str, attempts: int) -> _Outcome:
 
 
 def _after_failure(error: ChannelError, attempts: int) -> _Outcome:
-    if type(error).__name__ == "AddressRefusedError":
+    if isinstance(error, AddressRefusedError):
         return _Outcome("refused", "address")
     if isinstance(error, BodyTooLargeError):
         return _Outcome("refused", "too_large")

@@ -19,12 +19,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.channels.errors import AuthenticationError, ChannelRefusedError
+from cloudsales_pipeline.channels.pages import read_pages
 from cloudsales_pipeline.channels.port import Paging, SalesChannel
 from cloudsales_pipeline.database.locks import listing_import_lock
 from cloudsales_pipeline.errors import DatabaseError, RefusedError
 from cloudsales_pipeline.listing import staging
 from cloudsales_pipeline.listing.merge import Figures, merge
-from cloudsales_pipeline.listing.pages import read_pages
 from cloudsales_pipeline.listing.rows import identify, page_rows
 from cloudsales_pipeline.listing.staging import OpenImport
 from cloudsales_pipeline.settings import LimitSettings

@@ -47,12 +47,12 @@ def present(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
 
 def footprints(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
     """Where each row version lies and which transaction wrote it: equal means that nothing was written."""
-    return {name: rows(engine, f"select ctid::text, xmin::text from cloudsales.{name} order by 1") for name in WRITTEN}  # noqa: S608
+    return {name: rows(engine, f"select ctid::text, xmin::text from cloudsales.{name} order by 1") for name in WRITTEN}
 
 
 def variants(engine: Engine, what: str = "variant_id", where: str = "missing_since is null") -> list[Any]:
     """One column of the listing, in the order of variant ids."""
-    return [row[0] for row in rows(engine, f"select {what} from cloudsales.listing where {where} order by variant_id")]  # noqa: S608
+    return [row[0] for row in rows(engine, f"select {what} from cloudsales.listing where {where} order by variant_id")]
 
 
 def quarantined(engine: Engine) -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ def quarantined(engine: Engine) -> list[tuple[str, str]]:
 def staged(engine: Engine) -> tuple[int, ...]:
     """How many products, variants, rejections and pages are in the stage."""
     names = ("stage_product", "stage_variant", "stage_reject", "listing_import_page")
-    return tuple(scalar(engine, f"select count(*) from cloudsales.{name}") for name in names)  # noqa: S608
+    return tuple(scalar(engine, f"select count(*) from cloudsales.{name}") for name in names)
 
 
 def forget_everything(engine: Engine) -> None:

@@ -14,16 +14,12 @@ import pytest
 from PIL import Image
 from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.channels.errors import BodyTooLargeError, ChannelError, ChannelUnreachableError, RateLimitedError
+from cloudsales_pipeline.channels.errors import AddressRefusedError, BodyTooLargeError, ChannelUnreachableError, RateLimitedError
 from cloudsales_pipeline.errors import CloudSalesError
 from cloudsales_pipeline.listing import image_files
 from cloudsales_pipeline.listing.image_files import NotAnImageError, check_image
 from cloudsales_pipeline.listing.images import ImageResult, fetch_images
 from tests.listing import tables
-
-
-class AddressRefusedError(ChannelError):
-    """As the transport's guard raises it."""
 
 
 @dataclass
