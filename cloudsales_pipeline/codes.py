@@ -118,7 +118,8 @@ def is_gtin(digits: str) -> bool:
     number = digits.lstrip("0")
     if not number or len(digits) < 7 or len(number) > 14:
         return False
-    return (sum(map(int, number[::-2])) + 3 * sum(map(int, number[-2::-2]))) % 10 == 0
+    values = number.encode()  # ASCII: each digit's byte is 48 more than the digit
+    return (sum(values[::-2]) + 3 * sum(values[-2::-2]) - 48 * ((len(values) + 1) // 2 + 3 * (len(values) // 2))) % 10 == 0
 
 
 def _digits(text: str) -> str | None:
@@ -155,6 +156,9 @@ class _Reading(NamedTuple):
 
 
 def _read(text: str) -> _Reading:
+    if text.isascii() and text.isdigit() and len(text) <= _LONGEST_CODE:
+        key = text.lstrip("0")  # what the rules below come to for plain digits, at a third of the cost
+        return _Reading(key or None, text if key else None, empty=not key)
     cleaned = clean(text)
     if _is_placeholder(cleaned):
         return _Reading(None, None, empty=True)

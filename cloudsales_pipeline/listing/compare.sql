@@ -139,8 +139,8 @@ from (
            (select count(*)
             from untouched u
             join cloudsales.listing l on l.channel = :channel and l.product_external_id = u.external_id
-            where l.missing_since is null
-              and not exists (select from incoming i where i.listing_id = l.listing_id)) as held,
+            where l.missing_since is null)
+           - (select count(*) from incoming i join untouched u on u.external_id = i.old_product where i.was_present) as held,
            (select count(*) from unreadable) + (select count(*) from rejected where reason <> 'duplicate_variant') as unread,
            (select count(*) from loser) + (select count(*) from rejected where reason = 'duplicate_variant') as lost,
            (select count(*) from gone) as gone_rows

@@ -19,12 +19,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.channels.errors import AuthenticationError, ChannelRefusedError
+from cloudsales_pipeline.channels.pages import read_pages
 from cloudsales_pipeline.channels.port import Paging, SalesChannel
 from cloudsales_pipeline.database.locks import listing_import_lock
 from cloudsales_pipeline.errors import DatabaseError, RefusedError
 from cloudsales_pipeline.listing import staging
-from cloudsales_pipeline.listing.merge import Figures, merge
-from cloudsales_pipeline.listing.pages import read_pages
+from cloudsales_pipeline.listing.merge import Figures, merge, renew_statistics
 from cloudsales_pipeline.listing.rows import identify, page_rows
 from cloudsales_pipeline.listing.staging import OpenImport
 from cloudsales_pipeline.settings import LimitSettings
@@ -122,6 +122,7 @@ def import_listing(
             opened, resumed_from = _start_over(work, opened, "the channel refused the stored cursor"), None
             read = _read(work, opened)
         figures = _merge(work, read)
+        renew_statistics(engine, figures)
     return ListingResult(
         import_id=read.import_id,
         mode="full" if read.mode == "full" else "delta",

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy.engine import Connection, CursorResult, Engine
 
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.database.locks import lock_catalogue
@@ -23,11 +23,16 @@ from cloudsales_pipeline.settings import LimitSettings
 SHARE_FLOOR = 50
 """A delta may bring two products: shares of so few mean nothing, and are taken of this many rows instead."""
 
-ANALYSE_FROM = 1_000
+ANALYSE_FROM = 100
 """Rows from which the planner is told what a table holds; below, its guess costs less than telling it."""
+
+ANALYSE_LISTING_FROM = 5_000
+"""Changed variants from which the listing's own statistics are renewed at once: autovacuum comes a minute too late for the
+matching that follows a first import."""
 
 _PACKAGE = "cloudsales_pipeline.listing"
 _STAGE = "cloudsales.stage_product, cloudsales.stage_variant, cloudsales.stage_reject"
+_LISTING = "cloudsales.listing_product, cloudsales.listing, cloudsales.listing_key, cloudsales.listing_pending, cloudsales.image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,13 @@ def guard(figures: Figures, channel: str, limits: LimitSettings, *, full: bool, 
             f" the {limits.hold_if_listing_shrinks_by:.0%} that the settings allow. The listing was left as it is.",
             next_step="look at the channel; import with --allow-shrink if this is right",
         )
+
+
+def renew_statistics(engine: Engine, figures: Figures) -> None:
+    """After a large merge, tell the planner what the listing's tables now hold; in a transaction of its own."""
+    if figures.loaded + figures.gone >= ANALYSE_LISTING_FROM:
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"analyze {_LISTING}"))
 
 
 def _prepare(connection: Connection, import_id: int) -> None:

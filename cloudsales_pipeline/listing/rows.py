@@ -36,6 +36,17 @@ _json = msgspec.json.Encoder().encode
 
 Row = tuple[object, ...]
 
+try:
+    from isal import isal_zlib
+except ImportError:  # no wheel for this machine: the same format, slower
+
+    def _compress(payload: bytes) -> bytes:
+        return zlib.compress(payload, 1)
+else:
+
+    def _compress(payload: bytes) -> bytes:
+        return isal_zlib.compress(payload, 0)
+
 
 class _Characteristic(msgspec.Struct):
     name: str
@@ -139,8 +150,8 @@ def _whole_product(item: Item, error: PayloadError) -> Row:
 
 
 def compress(payload: bytes) -> bytes:
-    """As zlib: the fastest level, since a listing is written far more often than its raw payloads are read."""
-    return zlib.compress(payload, 1)
+    """In zlib's format. igzip's level 0 takes a sixth of the time of zlib's level 1, for a quarter more bytes."""
+    return _compress(payload)
 
 
 def _product(product: ListedProduct) -> Row:
