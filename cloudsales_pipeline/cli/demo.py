@@ -49,6 +49,7 @@ def demo(
         with _database(settings) as engine:
             _load_catalogue(engine, styles)
             _run_jobs(settings)
+            _fetch_some_images(engine, settings)
             demo_summary.show(engine, settings, marketplace, FOLDER, seconds=time.monotonic() - started)
         if ui:
             from cloudsales_pipeline.cli.up import up
@@ -139,7 +140,6 @@ def _run_jobs(settings: Settings) -> None:
         ):
             _say(f"{what} (job {job})")
             _run(instance, job)
-    _fetch_some_images(settings)
 
 
 def _run(instance: dg.DagsterInstance, job: str) -> None:
@@ -149,19 +149,16 @@ def _run(instance: dg.DagsterInstance, job: str) -> None:
         _tell(line)
 
 
-def _fetch_some_images(settings: Settings) -> None:
-    from cloudsales_pipeline.channels.registry import open_channel
-    from cloudsales_pipeline.database.engine import engine_for
+def _fetch_some_images(engine: Engine, settings: Settings) -> None:
+    from cloudsales_pipeline.channels.registry import open_fetcher
     from cloudsales_pipeline.listing.images import fetch_images
 
     _say(f"Fetching the first {IMAGES} images (job fetch_images does all of them, beside the imports)")
-    engine = engine_for(settings)
-    channel = open_channel(CHANNEL, settings.channel(CHANNEL), database=engine)
+    fetcher = open_fetcher(CHANNEL, settings.channel(CHANNEL))
     try:
-        result = fetch_images(engine, channel.fetch, settings.data_dir, channel=CHANNEL, limit=IMAGES, deadline_seconds=20)
+        result = fetch_images(engine, fetcher.fetch, settings.data_dir, channel=CHANNEL, limit=IMAGES, deadline_seconds=20)
     finally:
-        channel.close()
-        engine.dispose()
+        fetcher.close()
     _tell(f"{result.stored} stored, {result.already_had} were there by content, {result.still_due} still due")
 
 

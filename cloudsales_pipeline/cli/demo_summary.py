@@ -42,6 +42,11 @@ SAMPLES = """
     order by array_position(array['linked', 'created', 'conflict', 'invalid', 'duplicate_in_listing'], outcome), matched_by, place
 """
 
+TWICE = """
+    select count(*) from (select c.key from cloudsales.product_code c join cloudsales.code_key k using (key)
+    where k.product_id is not null group by c.key having count(distinct c.product_id) > 1) x
+"""
+
 
 def show(engine: Engine, settings: Settings, marketplace: RunningServer, folder: Path, *, seconds: float) -> None:
     """Print the whole summary."""
@@ -53,11 +58,7 @@ def show(engine: Engine, settings: Settings, marketplace: RunningServer, folder:
         products = connection.execute(
             sa.text("select count(*), count(*) filter (where origin_channel is not null) from analytics.product")
         ).one()
-        twice = connection.scalar(
-            sa.text(
-                "select count(*) from (select key from cloudsales.code_key where product_id is not null group by key having count(*) > 1) x"
-            )
-        )
+        twice = connection.scalar(sa.text(TWICE))
     print_rows(counts, as_json=False, title="What became of each variant that FashionUp shows")
     _write(
         f"The catalogue has {products[0]} products, {products[1]} of them made from the listing. Codes on two of them: {twice},"
