@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudsales_pipeline.cli.output import print_rows
+from cloudsales_pipeline.cli.output import clean, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -60,23 +60,38 @@ def show(engine: Engine, settings: Settings, marketplace: RunningServer, folder:
         ).one()
         twice = connection.scalar(sa.text(TWICE))
     print_rows(counts, as_json=False, title="What became of each variant that FashionUp shows")
-    _write(
-        f"The catalogue has {products[0]} products, {products[1]} of them made from the listing. Codes on two of them: {twice},"
-    )
-    _write("beyond those that the retailer's own file brought along, which link nothing.\n")
-    print_rows([_example(row) for row in samples], as_json=False, title=f"{EXAMPLES} examples of each, with the evidence")
+    _write(f"The catalogue has {products[0]} products now; {products[1]} of them were made from the listing.")
+    _write(f"Codes that point to two products: {twice}. (What clashes in the retailer's own file links nothing.)\n")
+    _examples(samples)
     _where_next(settings, marketplace, folder)
     _write(f"Done in {seconds:.0f} s. Run it again: nothing changes, and it is quicker.")
 
 
-def _example(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"variant": row["variant_id"], "name": row["name"], "result": _result(row), "because": _because(row)}
+def _examples(samples: Sequence[Mapping[str, Any]]) -> None:
+    """Three of each kind: variant, name, what became of it, and why."""
+    _write(f"{EXAMPLES} examples of each, with the evidence")
+    before = ""
+    for row in samples:
+        kind = _kind(row)
+        if kind != before:
+            _write(f"  {kind}")
+            before = kind
+        _write(f"    {row['variant_id']}  {clean(row['name'])}")
+        _write(f"        {_result(row)}: {clean(_because(row))}")
+    _write("")
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    if row["outcome"] == "linked":
+        return f"found by {str(row['matched_by']).replace('_', ' ')}"
+    kinds = {"created": "found nowhere", "conflict": "held: two products", "invalid": "held: no usable code"}
+    return kinds.get(row["outcome"], "held: shown twice")
 
 
 def _result(row: Mapping[str, Any]) -> str:
-    if row["outcome"] in ("linked", "created"):
-        return f"{row['outcome']}: {row['sku']}"
-    return str(row["outcome"]).replace("_", " ")
+    if row["outcome"] == "linked":
+        return f"is the product {row['sku']}"
+    return f"became the product {row['sku']}" if row["outcome"] == "created" else "in quarantine"
 
 
 def _because(row: Mapping[str, Any]) -> str:
