@@ -53,8 +53,7 @@ class _Characteristic(msgspec.Struct):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One payload of a page: its hash, and its product's id or what was wrong with that."""
 
     payload: bytes
