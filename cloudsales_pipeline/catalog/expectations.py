@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Engine
 
+from cloudsales_pipeline.catalog.plan import BULK_SETTINGS
 from cloudsales_pipeline.database.engine import CONNECT_SECONDS
 
 
@@ -86,7 +87,11 @@ def _data_source(engine: Engine) -> Iterator[tuple[Any, Any]]:
                 "pool_size": 1,
                 "max_overflow": 0,
                 "hide_parameters": True,
-                "connect_args": {"connect_timeout": CONNECT_SECONDS, "application_name": "cloudsales-checks"},
+                "connect_args": {
+                    "connect_timeout": CONNECT_SECONDS,
+                    "application_name": "cloudsales-checks",
+                    "options": " ".join(f"-c {setting.replace(' ', '').replace(chr(39), '')}" for setting in BULK_SETTINGS),
+                },
             },
         )
         try:

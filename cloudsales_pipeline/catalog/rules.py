@@ -10,7 +10,8 @@ whole listing alone would hide a broken feed behind what was decided long ago. S
 duplicate_in_listing two figures must *both* be out of bounds:
 
 - `share`: of the plan's rows; bound: the median of the same share over the channel's last 10 applied plans with at least
-  `min_rows` rows, plus `margin`;
+  `min_rows` rows, plus `margin`. A bound of 1 or more (all earlier imports created everything, say) can't tell a broken
+  feed from a sound one, and leaves the judgement to growth;
 - `growth`: how much the outcome's share of all the listings shown would grow by the apply, from what is decided now; bound:
   `margin`. (Created rows all count as growth: a listing has its product made once.)
 

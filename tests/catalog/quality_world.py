@@ -89,14 +89,16 @@ class World:
     def pend(self, name: str) -> None:
         """Note that a listing awaits a decision."""
         self.run(
-            "insert into cloudsales.listing_pending values (:id, :channel, 1) on conflict do nothing", id=self.listings[name]
+            "insert into cloudsales.listing_pending select listing_id, channel, 1, code_key, ean_key, ean_state"
+            " from cloudsales.listing where listing_id = :id on conflict do nothing",
+            id=self.listings[name],
         )
 
     def pend_between(self, first: int, last: int) -> None:
         """Note that the listings with these ids await a decision."""
         self.run(
-            "insert into cloudsales.listing_pending select listing_id, channel, 1 from cloudsales.listing"
-            " where listing_id between :first and :last",
+            "insert into cloudsales.listing_pending select listing_id, channel, 1, code_key, ean_key, ean_state"
+            " from cloudsales.listing where listing_id between :first and :last",
             first=first,
             last=last,
         )
@@ -105,6 +107,9 @@ class World:
         """A new, empty plan of the channel."""
         self.plan_id = self.number(
             "insert into cloudsales.plan (channel, revision, rules_version) values (:channel, 1, 1) returning plan_id"
+        )
+        self.run(
+            f"create table cloudsales.plan_row_{self.plan_id} partition of cloudsales.plan_row for values in ({self.plan_id})"
         )
         return self.plan_id
 
@@ -150,7 +155,7 @@ class World:
         )
         self.run(
             "insert into cloudsales.match_outcome select r.listing_id, :channel, r.outcome, r.reason,"
-            " coalesce(r.matched_by, case when r.outcome = 'created' then 'created' end), coalesce(r.product_id, p.product_id),"
+            " r.matched_by, coalesce(r.product_id, p.product_id),"
             " r.candidates, r.earlier_listing, r.code_hits, r.ean_hits, 1, r.plan_id, now()"
             " from cloudsales.plan_row r join cloudsales.listing l using (listing_id) left join cloudsales.product p"
             " on r.outcome = 'created' and p.origin_channel = l.channel and p.origin_variant = l.variant_id"
@@ -188,8 +193,8 @@ def small_world(engine: Engine) -> World:
     w.row("by sku", "linked", matched_by="sku", product_id=w.products["ROCHIE-1-M"], code_hits=1)
     w.row("by gtin", "linked", matched_by="gtin", product_id=w.products["BLUZA-7"], ean_hits=2)
     w.row("by additional", "linked", matched_by="additional_code", product_id=w.products["PANTALON-3"], code_hits=4)
-    w.row("new", "created")
-    w.row("new by ean", "created")
+    w.row("new", "created", matched_by="created")
+    w.row("new by ean", "created", matched_by="created")
     w.row("again", "duplicate_in_listing", earlier_listing=w.listings["new"])
     w.row("two products", "conflict", candidates=[w.products["ROCHIE-1-M"], w.products["BLUZA-7"]], code_hits=1, ean_hits=2)
     w.row("bad ean", "invalid", reason="bad_ean")

@@ -83,6 +83,11 @@ def test_an_applied_plan_is_never_marked_again(world: World) -> None:
         # its rows were lost, or it never saw the listing
         ("delete from cloudsales.plan_row where outcome = 'invalid'", {"plan_covers_pending", "plan_counts_agree"}),
         ("update cloudsales.listing set missing_since = now() where variant_id = 'bad ean'", {"plan_covers_pending"}),
+        # decided twice
+        (
+            "insert into cloudsales.plan_row select * from cloudsales.plan_row where outcome = 'invalid'",
+            {"plan_covers_pending", "plan_counts_agree"},
+        ),
         # rows without what their outcome needs
         (
             "update cloudsales.plan_row set outcome = 'merged' where outcome = 'invalid'",
@@ -120,7 +125,7 @@ def test_an_applied_plan_is_never_marked_again(world: World) -> None:
             {"plan_creates_nothing_known"},
         ),
         (
-            "with second as (update cloudsales.plan_row set outcome = 'created', earlier_listing = null"
+            "with second as (update cloudsales.plan_row set outcome = 'created', matched_by = 'created', earlier_listing = null"
             " where outcome = 'duplicate_in_listing' returning plan_id)"
             " update cloudsales.plan set created = 3, duplicate = 0",
             {"plan_creates_each_once"},

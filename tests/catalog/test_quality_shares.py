@@ -37,8 +37,8 @@ def show(w: World, first: int, last: int, code: str, style: str = "'style-' || n
         "with l as (insert into cloudsales.listing (channel, variant_id, product_external_id, position, code, code_key,"
         " ean_state, size, row_hash, first_seen_at, changed_at)"
         f" select :channel, 'v-' || n, {style}, 0, {code}, lower({code}), 'empty', 'M', '', now(), now()"
-        " from generate_series(cast(:first as int), cast(:last as int)) n returning listing_id, channel)"
-        " insert into cloudsales.listing_pending select listing_id, channel, 1 from l",
+        " from generate_series(cast(:first as int), cast(:last as int)) n returning *)"
+        " insert into cloudsales.listing_pending select listing_id, channel, 1, code_key, ean_key, ean_state from l",
         first=first,
         last=last,
     )
@@ -48,7 +48,7 @@ def decide(w: World, outcome: str, first: int, last: int) -> None:
     """The plan's rows for listings `v-first` … `v-last`: linked by SKU, or whatever the outcome is."""
     w.run(
         "insert into cloudsales.plan_row (plan_id, listing_id, outcome, matched_by, product_id, candidates, code_hits, ean_hits)"
-        " select :plan_id, l.listing_id, :outcome, case when :outcome = 'linked' then coalesce(k.matched_by, 'sku') end,"
+        " select :plan_id, l.listing_id, :outcome, case :outcome when 'linked' then coalesce(k.matched_by, 'sku') when 'created' then 'created' end,"
         " case when :outcome = 'linked' then coalesce(k.product_id, p.product_id) end,"
         " case when :outcome = 'conflict' then array[1, 2] end, 0, 0"
         " from generate_series(cast(:first as int), cast(:last as int)) n join cloudsales.listing l on l.variant_id = 'v-' || n"
@@ -117,9 +117,7 @@ def test_links_hold_when_codes_turn_to_garbage_but_the_feed_is_stopped(world: Wo
     world.apply()
     world.plan()
     world.run("update cloudsales.listing set code_key = 'garbage-' || listing_id where listing_id <= 300")
-    world.run(
-        "insert into cloudsales.listing_pending select listing_id, channel, 1 from cloudsales.listing where listing_id <= 300"
-    )
+    world.pend_between(1, 300)
     decide(world, "linked", 1, 300)
     result, figures = shares(world)
     assert out_of_bounds(world) == {"drifted"}
@@ -143,9 +141,7 @@ def test_what_was_in_conflict_before_is_no_growth(world: World) -> None:
     world.apply()
     world.run("delete from cloudsales.plan_row where plan_id = 1")
     world.plan()
-    world.run(
-        "insert into cloudsales.listing_pending select listing_id, channel, 1 from cloudsales.listing where listing_id > 1000"
-    )
+    world.pend_between(1001, 1200)
     decide(world, "conflict", 1001, 1200)
     result, figures = shares(world)
     assert result.passed

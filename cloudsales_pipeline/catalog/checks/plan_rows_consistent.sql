@@ -3,7 +3,7 @@ select r.listing_id, r.outcome, r.matched_by, r.product_id, r.earlier_listing,
        case r.outcome
            when 'linked' then r.product_id is null or r.matched_by is null
                or r.matched_by not in ('sku', 'gtin', 'additional_code', 'created', 'manual')
-           when 'created' then r.product_id is not null or r.matched_by is not null or coalesce(cardinality(r.candidates), 0) > 0
+           when 'created' then r.product_id is not null or r.matched_by is distinct from 'created' or coalesce(cardinality(r.candidates), 0) > 0
                or r.code_hits + r.ean_hits > 0
            when 'conflict' then r.product_id is not null or (
                coalesce(cardinality(r.candidates), 0) < 2

@@ -67,5 +67,5 @@ select name, count, round(share::numeric, 4)::float8 as share, round(bound::nume
             when share is null or bound is null then 'nothing to compare with yet' end as note,
        case when rows < :min_rows or share is null or bound is null then false
             when growth is null or imports = 0 then share > bound
-            else share > bound and growth > :margin end as fault
+            else (share > bound or bound >= 1) and growth > :margin end as fault
 from shares
