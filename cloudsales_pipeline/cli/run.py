@@ -129,13 +129,23 @@ def summary(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
 
 
 def failures(events: Iterable[dg.EventLogEntry]) -> list[str]:
-    """A line for each failed step: our own sentence where the error was ours, else the class of the error."""
+    """A line for each check and step that failed: our own sentence where the error was ours, else the class of the error."""
     lines = []
-    for entry in events:
-        event = entry.dagster_event
-        if event is None or event.event_type_value != "STEP_FAILURE":
-            continue
-        data = event.step_failure_data
-        told = data.user_failure_data.description if data.user_failure_data else None
-        lines.append(f"{event.step_key}: {told or (data.error.cls_name if data.error else 'failed')}")
+    for event in (entry.dagster_event for entry in events):
+        if event is not None and event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            advice = check.metadata.get("what_to_do")
+            if not check.passed:
+                lines.append(f"{check.check_name}: {check.description}.{f' Next: {advice.value}' if advice else ''}")
+        elif event is not None and event.event_type_value == "STEP_FAILURE":
+            lines.extend(_step_failure(event))
     return lines
+
+
+def _step_failure(event: dg.DagsterEvent) -> list[str]:
+    data = event.step_failure_data
+    told = data.user_failure_data.description if data.user_failure_data else None
+    name = data.error.cls_name if data.error else None
+    if name == "DagsterAssetCheckFailedError":
+        return []  # the checks that failed have said so
+    return [f"{event.step_key}: {told or name or 'failed'}"]
