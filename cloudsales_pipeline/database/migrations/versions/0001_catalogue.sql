@@ -195,13 +195,13 @@ comment on column cloudsales.listing.ean_state is 'empty: none, or a placeholder
 
 create table cloudsales.listing_key (
     key             text collate "C" not null,
-    listing_id      bigint not null references cloudsales.listing,
+    listing_id      bigint not null,
     channel         text not null,
     is_ean          boolean not null,
     primary key (listing_id, is_ean)
 );
 create index listing_key_by_key on cloudsales.listing_key (key, channel);
-comment on table cloudsales.listing_key is 'The normalised codes of the listings that are seen now, one row each: what matching joins. A vanished listing has none.';
+comment on table cloudsales.listing_key is 'The normalised codes of the listings that are seen now, one row each: what matching joins. A vanished listing has none. Derived from listing, whose rows are never deleted: a foreign key would double the cost of filling it.';
 
 create table cloudsales.listing_shared_key (
     channel         text not null,
@@ -211,7 +211,7 @@ create table cloudsales.listing_shared_key (
 comment on table cloudsales.listing_shared_key is 'Keys that more than one listing of a channel has: there, rows compete.';
 
 create table cloudsales.listing_pending (
-    listing_id      bigint primary key references cloudsales.listing,
+    listing_id      bigint primary key,
     channel         text not null,
     revision        bigint not null,
     code_key        text collate "C",
