@@ -145,7 +145,7 @@ def _run_jobs(settings: Settings) -> None:
 def _run(instance: dg.DagsterInstance, job: str) -> None:
     from cloudsales_pipeline.cli.run import execute
 
-    for line in execute(instance, job, CHANNEL):
+    for line in execute(instance, job, CHANNEL, whole_listing=job == "import_listing"):
         _tell(line)
 
 

@@ -23,6 +23,8 @@ class JobFailedError(CloudSalesError):
     """A job ran and did not succeed."""
 
 
+LISTING_JOB = "import_listing"
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -31,6 +33,10 @@ def run(
     job: Annotated[str, typer.Argument(help="The job's name, for example import_listing.")],
     channel: Annotated[str | None, typer.Option(help="The channel; may be left out where there is one.")] = None,
     date: Annotated[str | None, typer.Option(help="The business date (YYYY-MM-DD), for jobs that have one.")] = None,
+    whole_listing: Annotated[bool, typer.Option("--whole-listing", help="import_listing: read all, not only changes.")] = False,
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="import_listing: take in a listing that lost much, after a look at it.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show Dagster's own log too.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +49,8 @@ def run(
         end_dead_runs(instance)
         if date is not None:
             raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
-        success, events = _execute(instance, job, partition, verbose=verbose)
+        ops = _listing_config(job, whole_listing=whole_listing or allow_shrink, allow_shrink=allow_shrink)
+        success, events = _execute(instance, job, partition, verbose=verbose, ops=ops)
     print_rows(summary(events), as_json=as_json, title=f"{job} of {partition}: {'done' if success else 'FAILED'}")
     if not success:
         for line in failures(events):
@@ -51,13 +58,23 @@ def run(
         raise typer.Exit(1)
 
 
-def execute(instance: dg.DagsterInstance, job: str, channel: str) -> list[str]:
+def _listing_config(job: str, *, whole_listing: bool, allow_shrink: bool) -> dict[str, Any]:
+    """What the launchpad would be given: shrinking shows in a whole listing alone, so allowing it reads the whole."""
+    if not whole_listing:
+        return {}
+    if job != LISTING_JOB:
+        raise typer.BadParameter(f"these are for {LISTING_JOB} alone", param_hint="--whole-listing, --allow-shrink")
+    return {"marketplace_listing": {"config": {"whole_listing": True, "allow_shrink": allow_shrink}}}
+
+
+def execute(instance: dg.DagsterInstance, job: str, channel: str, *, whole_listing: bool = False) -> list[str]:
     """Run a job for another command; a line for each asset that it made, and one for its checks.
 
     Raises:
         JobFailedError: a step failed; says why, step by step.
     """
-    success, events = _execute(instance, job, channel, verbose=False)
+    ops = _listing_config(job, whole_listing=whole_listing, allow_shrink=False)
+    success, events = _execute(instance, job, channel, verbose=False, ops=ops)
     if not success:
         raise JobFailedError(f"The job {job} of {channel} failed: {'; '.join(failures(events))}")
     rows = summary(events)
@@ -66,7 +83,9 @@ def execute(instance: dg.DagsterInstance, job: str, channel: str) -> list[str]:
     return [*lines, f"checks: {checks.count('passed')} of {len(checks)} passed"] if checks else lines
 
 
-def _execute(instance: dg.DagsterInstance, job: str, channel: str, *, verbose: bool) -> tuple[bool, Sequence[dg.EventLogEntry]]:
+def _execute(
+    instance: dg.DagsterInstance, job: str, channel: str, *, verbose: bool, ops: dict[str, Any]
+) -> tuple[bool, Sequence[dg.EventLogEntry]]:
     from cloudsales_pipeline.cli.instance import process_tag
 
     definition = _job(job)
@@ -77,7 +96,7 @@ def _execute(instance: dg.DagsterInstance, job: str, channel: str, *, verbose: b
         instance=instance,
         partition_key=channel,
         tags=process_tag(),
-        run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}},
+        run_config={"ops": ops, "loggers": {"console": {"config": {"log_level": "DEBUG" if verbose else "CRITICAL"}}}},
         raise_on_error=False,
     )
     return result.success, instance.all_logs(result.run_id)

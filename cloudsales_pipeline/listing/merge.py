@@ -108,13 +108,13 @@ def guard(figures: Figures, channel: str, limits: LimitSettings, *, full: bool, 
     if figures.rows_in == 0:
         raise RefusedError(
             f"{channel}: the listing came back empty; {figures.present} variants are known. The listing was left as it is.",
-            next_step="look at the channel; import with --allow-shrink if it really has nothing any more",
+            next_step="look at the channel; if it really has nothing any more: cloudsales run import_listing --allow-shrink",
         )
     if figures.gone / figures.present > limits.hold_if_listing_shrinks_by:
         raise RefusedError(
             f"{channel}: {figures.gone} of {figures.present} variants are gone from the listing, more than"
             f" the {limits.hold_if_listing_shrinks_by:.0%} that the settings allow. The listing was left as it is.",
-            next_step="look at the channel; import with --allow-shrink if this is right",
+            next_step="look at the channel; if this is right: cloudsales run import_listing --allow-shrink",
         )
 
 
