@@ -8,15 +8,13 @@ from contextlib import ExitStack
 import pytest
 
 from cloudsales_pipeline.channels import registry
-from cloudsales_pipeline.channels.port import SalesChannel
+from cloudsales_pipeline.channels.port import AcknowledgeOutcome, SalesChannel
 from cloudsales_pipeline.settings import ChannelSettings
-from tests.channels import fashionup_fake, numbered_kind
+from tests.channels import fashionup_fake, numbered_kind, simulated_shop
 from tests.channels.conformance import Open, SalesChannelConformance
 from tests.channels.known_shop import TOKEN, KnownShop, Serve
 
 pytestmark = pytest.mark.timeout(30)
-
-SERVE_FASHIONUP: Serve = fashionup_fake.serve  # the simulator goes here: a context that serves the shop and gives its URL
 
 
 def opening(kind: str, serve: Serve, shop: KnownShop, monkeypatch: pytest.MonkeyPatch, stack: ExitStack) -> Open:
@@ -36,7 +34,19 @@ class TestFashionUp(SalesChannelConformance):
     @pytest.fixture
     def open_channel(self, shop: KnownShop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:  # type: ignore[override]
         with ExitStack() as stack:
-            yield opening("fashionup", SERVE_FASHIONUP, shop, monkeypatch, stack)
+            yield opening("fashionup", fashionup_fake.serve, shop, monkeypatch, stack)
+
+
+class TestFashionUpSimulator(SalesChannelConformance):
+    """The simulator is held to the same suite, so that what passes against it means something."""
+
+    @pytest.fixture
+    def open_channel(self, shop: KnownShop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:  # type: ignore[override]
+        with ExitStack() as stack:
+            yield opening("fashionup", simulated_shop.serve, shop, monkeypatch, stack)
+
+    def test_an_order_that_is_locked_or_unknown_is_told_apart(self, channel: SalesChannel) -> None:
+        assert channel.acknowledge("O-99") is AcknowledgeOutcome.UNKNOWN_ORDER  # it locks no order
 
 
 class TestNumberedKind(SalesChannelConformance):
