@@ -2,7 +2,7 @@
 -- reads plan_row, listing, made → writes link
 insert into cloudsales.link
     (listing_id, channel, product_id, matched_by, code, ean, code_key, ean_key, code_hits, ean_hits, rules_version, linked_at)
-select r.listing_id, l.channel, coalesce(m.product_id, r.product_id), coalesce(r.matched_by, case when r.outcome = 'created' then 'created' end), l.code, l.ean, l.code_key, l.ean_key,
+select r.listing_id, l.channel, coalesce(m.product_id, r.product_id), r.matched_by, l.code, l.ean, l.code_key, l.ean_key,
        r.code_hits, r.ean_hits, :rules_version, now()
 from cloudsales.plan_row r
 join cloudsales.listing l on l.listing_id = r.listing_id

@@ -3,7 +3,7 @@
 insert into cloudsales.match_outcome
     (listing_id, channel, outcome, reason, matched_by, product_id, candidates, earlier_listing, code_hits, ean_hits,
      rules_version, plan_id, decided_at)
-select r.listing_id, :channel, r.outcome, r.reason, coalesce(r.matched_by, case when r.outcome = 'created' then 'created' end), coalesce(m.product_id, r.product_id), r.candidates,
+select r.listing_id, :channel, r.outcome, r.reason, r.matched_by, coalesce(m.product_id, r.product_id), r.candidates,
        r.earlier_listing, r.code_hits, r.ean_hits, :rules_version, r.plan_id, now()
 from cloudsales.plan_row r
 left join made m on m.listing_id = r.listing_id

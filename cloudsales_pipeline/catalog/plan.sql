@@ -51,6 +51,7 @@ select cast(:plan_id as bigint) as plan_id, listing_id, outcome,
                when (code_hits | ean_hits) & 1 > 0 then 'sku'
                when (code_hits | ean_hits) & 2 > 0 then 'gtin'
                else 'additional_code' end
+           when outcome = 'created' then 'created'
        end as matched_by,
        case when outcome = 'linked' then coalesce(linked_product, lowest) end as product_id,
        case when outcome = 'conflict' or linked_product <> lowest or linked_product <> highest then

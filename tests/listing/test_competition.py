@@ -186,6 +186,7 @@ def cut(data: st.DataObject, shown: list[dict[str, Any]]) -> FakeChannel:
     return FakeChannel(pages=[order[n : n + size] for n in range(0, len(order), size)])
 
 
+@pytest.mark.timeout(180)
 @MANY
 @given(shown=LISTINGS, data=st.data())
 def test_any_order_any_pages_and_any_repeats_give_the_same_listing(
@@ -201,6 +202,7 @@ def test_any_order_any_pages_and_any_repeats_give_the_same_listing(
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.timeout(180)
 @MANY
 @given(first=LISTINGS, then=LISTINGS, data=st.data())
 def test_what_was_imported_before_leaves_no_trace_in_what_the_listing_shows(
