@@ -15,7 +15,7 @@ from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.resources import metadata
 from cloudsales_pipeline.resources.channels import importing_channels
 from cloudsales_pipeline.resources.failures import clear_failures
-from cloudsales_pipeline.resources.plans import plan_of_run
+from cloudsales_pipeline.resources.plans import plan_made_by, plan_of_run
 from cloudsales_pipeline.resources.project import Project
 
 if TYPE_CHECKING:
@@ -49,11 +49,13 @@ def plan_audit(context: dg.AssetCheckExecutionContext, project: Project) -> Iter
     description="Judges the catalogue and its links after an import.",
 )
 def catalogue_audit(context: dg.AssetCheckExecutionContext, project: Project) -> Iterator[dg.AssetCheckResult]:
-    """Check the catalogue as far as the run's channel touches it; run alone, for every channel."""
+    """Check what the run's own plan touched, so that the cost is the change's; run alone, everything of every channel."""
     with clear_failures(), project.engine() as engine:
         from cloudsales_pipeline.catalog.quality import check_catalogue
 
-        judged = {channel: check_catalogue(engine, channel) for channel in _channels(context, project)}
+        with engine.connect() as connection:
+            plans = {channel: plan_made_by(connection, channel, context.run.run_id) for channel in _channels(context, project)}
+        judged = {channel: check_catalogue(engine, channel, plan_id) for channel, plan_id in plans.items()}
     yield from _results("catalog", CATALOGUE_RULES, judged)
 
 
@@ -104,7 +106,7 @@ def _result(asset: str, rule: Rule, heard: dict[str, RuleResult | None]) -> dg.A
             "channels": dg.MetadataValue.text(", ".join(heard)),
             "rows_checked": sum(result.checked_rows for result in ran.values()),
             "rows_offending": offending,
-            **({} if passed else _what_failed(heard)),
+            **(_figures(heard) if passed else _what_failed(heard)),
         },
     )
 
@@ -113,6 +115,15 @@ def _sentence(passed: bool, offending: int, not_run: Sequence[str]) -> str:
     if not_run:
         return f"could not run for {', '.join(not_run)}"
     return "holds" if passed else f"{offending} rows break it" if offending else "does not hold"
+
+
+def _figures(heard: dict[str, RuleResult | None]) -> dict[str, Any]:
+    """What a green result has to show: the figures that were judged, and what a reader should know."""
+    results = {channel: result for channel, result in heard.items() if result is not None}
+    rows = [{"channel": channel, **row} for channel, result in results.items() for row in result.sample]
+    notes = [result.what_to_do for result in results.values() if result.what_to_do]
+    shown: dict[str, Any] = {"figures": metadata.table(rows[:SAMPLE])} if rows else {}
+    return {**shown, "note": dg.MetadataValue.text(" ".join(notes))} if notes else shown
 
 
 def _what_failed(heard: dict[str, RuleResult | None]) -> dict[str, Any]:

@@ -20,3 +20,14 @@ def plan_of_run(connection: Connection, channel: str, run_id: str) -> int | None
         {"channel": channel, "run": run_id},
     )
     return found
+
+
+def plan_made_by(connection: Connection, channel: str, run_id: str) -> int | None:
+    """The plan that the run itself made, if it made one: what its checks need to look at, and no more."""
+    import sqlalchemy as sa
+
+    found: int | None = connection.scalar(
+        sa.text("select max(plan_id) from cloudsales.plan where channel = :channel and run_id = :run"),
+        {"channel": channel, "run": run_id},
+    )
+    return found
