@@ -18,7 +18,9 @@ def fill(engine: Engine, listing: Path) -> None:
     """Products and their codes for nine of ten variants of the listing, analysed."""
     with engine.begin() as connection:
         connection.execute(sa.text("set local session_replication_role = replica"))
-        connection.execute(sa.text('create temp table known (n bigint, kind text, key text collate "C", code text) on commit drop'))
+        connection.execute(
+            sa.text('create temp table known (n bigint, kind text, key text collate "C", code text) on commit drop')
+        )
         codes = listing_file.codes(listing, lambda number: KNOWN[number % 10])
         copy_rows(connection, "copy known from stdin", codes)
         for sql in (
@@ -30,8 +32,8 @@ def fill(engine: Engine, listing: Path) -> None:
             " case kind when 'sku' then 1 when 'gtin' then 2 else 4 end from cloudsales.product_code",
         ):
             connection.execute(sa.text(sql))
-        same = connection.scalar(sa.text("select count(*) from made m join cloudsales.product p using (product_id) where p.sku = m.code"))
+        same = connection.scalar(
+            sa.text("select count(*) from made m join cloudsales.product p using (product_id) where p.sku = m.code")
+        )
         assert same == connection.scalar(sa.text("select count(*) from made")), "product ids were not given in order"
     analyse(engine)
-
-

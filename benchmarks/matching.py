@@ -111,7 +111,9 @@ def _apply(server: Server, report: Report, engine: Engine, listings: int) -> Non
     """What carrying the plan out costs beside; no target."""
     plan_id = _plan(engine, listings)
     with engine.begin() as connection:  # the audit has its own benchmark
-        connection.execute(sa.text("update cloudsales.plan set state = 'audited', audited_at = now() where plan_id = :id"), {"id": plan_id})
+        connection.execute(
+            sa.text("update cloudsales.plan set state = 'audited', audited_at = now() where plan_id = :id"), {"id": plan_id}
+        )
     cost, result = measured(server, lambda: apply_plan(engine, plan_id))
     report.cost("apply (links, products, outcomes; not judged)", cost)
     report.correct("the apply links 98 of 100", result.links_made == listings * 98 // 100)

@@ -94,7 +94,7 @@ class OrmLoop:
         sql = """
             select matched_by, count(*) from (
                 select case when r.outcome = 'conflict' then 'sku' when r.outcome = 'duplicate_in_listing' then 'created'
-                            when r.matched_by = 'sku' and r.code_hits & 1 = 0 then 'gtin' else r.matched_by end as matched_by
+                            when r.outcome = 'created' then 'created' when r.matched_by = 'sku' and r.code_hits & 1 = 0 then 'gtin' else r.matched_by end as matched_by
                 from cloudsales.plan_row r join cloudsales.listing l using (listing_id)
                 where l.channel = :channel and r.plan_id = (select max(plan_id) from cloudsales.plan where channel = :channel)
                 order by l.listing_id offset :first limit :count) x
@@ -118,9 +118,7 @@ def _take_in(session: Session, listing: _Listing) -> str:
             matched_by = "additional_code" if kind == "additional" else kind
             break
     product_id = hit.product_id if hit is not None else _create(session, listing)
-    session.add(
-        _Link(listing_id=listing.listing_id, product_id=product_id, matched_by=matched_by, linked_at=datetime.now(UTC))
-    )
+    session.add(_Link(listing_id=listing.listing_id, product_id=product_id, matched_by=matched_by, linked_at=datetime.now(UTC)))
     session.flush()
     return matched_by
 
