@@ -27,7 +27,7 @@ PLANTED = 7  # rows of each kind of fault
 
 # What a person would write who wants all these numbers from one statement: the plan's rows with their listings once, the
 # catalogue's codes once for the two keys of each, then counted. Shares are counted too, their bounds are not judged.
-ONE_PASS = """
+BY_HAND = """
 with r as materialized (
     select r.*, l.code_key, l.ean_key, l.ean_state, l.missing_since, l.channel, p.listing_id is not null as pending,
            k.product_id as linked_product
@@ -97,7 +97,7 @@ def run(server: Server, report: Report, size: str) -> None:
         right = interleaved(server, {"audit of the right plan, marks kept": partial(_audit, engine, plan_id)}, 1)
         _plant(engine, plan_id)
         _same_counts(report, engine, plan_id)
-        works = {"one hand-written pass": partial(_one_pass, engine, plan_id), "audit": partial(_audit, engine, plan_id)}
+        works = {"one hand-written pass": partial(_by_hand, engine, plan_id), "audit": partial(_audit, engine, plan_id)}
         costs = interleaved(server, works, REPETITIONS[size])
     for name, cost in {**right, **costs}.items():
         report.cost(name, cost)
@@ -120,10 +120,10 @@ def _audit(engine: Engine, plan_id: int) -> dict[str, int]:
     return {result.rule: result.offending_rows for result in report.results}
 
 
-def _one_pass(engine: Engine, plan_id: int) -> dict[str, int]:
+def _by_hand(engine: Engine, plan_id: int) -> dict[str, int]:
     with engine.begin() as connection:
         tune_for_bulk(connection)
-        return dict(connection.execute(sa.text(ONE_PASS), {"plan_id": plan_id}).mappings().one())
+        return dict(connection.execute(sa.text(BY_HAND), {"plan_id": plan_id}).mappings().one())
 
 
 def _plant(engine: Engine, plan_id: int) -> None:
@@ -134,7 +134,7 @@ def _plant(engine: Engine, plan_id: int) -> None:
 
 
 def _same_counts(report: Report, engine: Engine, plan_id: int) -> None:
-    audit, hand = _audit(engine, plan_id), _one_pass(engine, plan_id)
+    audit, hand = _audit(engine, plan_id), _by_hand(engine, plan_id)
     found = {name: (audit[name], hand[name]) for name in SAME}
     report.correct(f"both count the same faults: {found}", all(ours == theirs for ours, theirs in found.values()))
     report.correct(

@@ -22,7 +22,7 @@ SEED = 7
 PAGE = 500
 CHANGED_EVERY = 100
 NEW_VARIANT_EVERY = 10  # of the changed
-PLACE_OF_NEW = 60  # of a new variant's GTIN within its style's numbers; below fashion.VARIANTS_AT_MOST
+NEW_SERIALS = 500_000_000  # new variants' GTINs come from here on: above those of any listing of a size that fits
 
 
 def write(products: int, file: Path) -> int:
@@ -55,11 +55,11 @@ def _changed(product: dict[str, Any], number: int, version: int) -> dict[str, An
     product["updated_at"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     for variant in product["variants"]:
         variant["price"]["amount"] = str(Decimal(variant["price"]["amount"]) + 1)
-    if number // CHANGED_EVERY % NEW_VARIANT_EVERY == 0 and version + PLACE_OF_NEW < fashion.VARIANTS_AT_MOST:
+    if number // CHANGED_EVERY % NEW_VARIANT_EVERY == 0:
         new = {
             "id": f"{product['id']}-N{version}",
             "code": f"{product['code']}-N{version}",
-            "ean": fashion.gtin13(number * fashion.VARIANTS_AT_MOST + PLACE_OF_NEW + version, SEED),
+            "ean": fashion.gtin13(NEW_SERIALS + number * fashion.VARIANTS_AT_MOST + version, SEED),
             "colour": f"nou {version}",
         }
         product["variants"].append(product["variants"][0] | new)

@@ -16,6 +16,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 COMMIT_EVERY = 100
+CLOUDSALES = {"schema": "cloudsales"}
+PUBLIC = {"schema": "public"}
 
 
 class _Base(DeclarativeBase):
@@ -24,7 +26,7 @@ class _Base(DeclarativeBase):
 
 class _Listing(_Base):
     __tablename__ = "listing"
-    __table_args__ = {"schema": "cloudsales"}
+    __table_args__ = CLOUDSALES
     listing_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     channel: Mapped[str]
     variant_id: Mapped[str]
@@ -38,7 +40,7 @@ class _Listing(_Base):
 
 class _Code(_Base):
     __tablename__ = "product_code"
-    __table_args__ = {"schema": "cloudsales"}
+    __table_args__ = CLOUDSALES
     product_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -46,7 +48,7 @@ class _Code(_Base):
 
 class _NewProduct(_Base):
     __tablename__ = "loop_product"
-    __table_args__ = {"schema": "public"}
+    __table_args__ = PUBLIC
     product_id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
     sku: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
@@ -56,7 +58,7 @@ class _NewProduct(_Base):
 
 class _NewCode(_Base):
     __tablename__ = "loop_code"
-    __table_args__ = {"schema": "public"}
+    __table_args__ = PUBLIC
     product_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -64,7 +66,7 @@ class _NewCode(_Base):
 
 class _Link(_Base):
     __tablename__ = "loop_link"
-    __table_args__ = {"schema": "public"}
+    __table_args__ = PUBLIC
     listing_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     product_id: Mapped[int] = mapped_column(sa.BigInteger, index=True)
     matched_by: Mapped[str]
@@ -101,7 +103,7 @@ class OrmLoop:
             group by matched_by"""
         with self._engine.connect() as connection:
             rows = connection.execute(sa.text(sql), {"channel": self._channel, "first": first, "count": last - first})
-            return {name: count for name, count in rows}
+            return {row.matched_by: row.count for row in rows}
 
     def _batch(self, session: Session, place: int, count: int) -> list[_Listing]:
         query = sa.select(_Listing).where(_Listing.channel == self._channel).order_by(_Listing.listing_id)
