@@ -20,8 +20,9 @@ from cloudsales_pipeline.settings import CatalogSettings
 OUTCOMES = ("linked", "created", "suggested", "conflict", "invalid", "duplicate_in_listing")
 LARGE = 10_000  # rows; from here the planner must know how many there are
 
-# Measured (docs/performance.md): hash joins that stay in memory, and no row-by-row index walk where everything is pending.
-BULK_SETTINGS = ("work_mem = '256MB'", "max_parallel_workers_per_gather = 2", "jit = off")
+# Measured (docs/performance.md): hash joins that stay in memory, and no row-by-row index walk where everything is pending;
+# workers also where every row comes back from them, since deciding it is most of the work.
+BULK_SETTINGS = ("work_mem = '256MB'", "max_parallel_workers_per_gather = 2", "parallel_tuple_cost = 0.005", "jit = off")
 
 
 @dataclass(frozen=True)
@@ -121,15 +122,21 @@ def _require_channel(connection: Connection, channel: str) -> None:
 def _decide(connection: Connection, plan_id: int, channel: str, *, hold: bool) -> None:
     """Make the plan's rows as a table of their own: CREATE TABLE AS writes them at a third of INSERT's cost."""
     connection.execute(sa.text(statement(__package__, "plan_later")), {"channel": channel})
-    connection.exec_driver_sql("analyze later_row")
+    connection.exec_driver_sql("analyze cloudsales.later_row")
     table = f"cloudsales.plan_row_{plan_id}"
     connection.execute(
         sa.text(f"create unlogged table {table} as {statement(__package__, 'plan')}"),
         {"plan_id": plan_id, "channel": channel, "hold": hold},
     )
-    for column in ("plan_id", "listing_id", "outcome", "code_hits", "ean_hits"):
-        connection.exec_driver_sql(f"alter table {table} alter {column} set not null")
+    connection.exec_driver_sql("drop table cloudsales.later_row")
+    columns = ("plan_id", "listing_id", "outcome", "code_hits", "ean_hits")
+    # One pass over the rows for all of it; the constraint proves to the attach what it would else read them again for.
+    checks = [f"alter {column} set not null" for column in columns] + [f"add constraint in_plan check (plan_id = {plan_id})"]
+    connection.exec_driver_sql(f"alter table {table} {', '.join(checks)}")
     connection.exec_driver_sql(f"alter table cloudsales.plan_row attach partition {table} for values in ({plan_id})")
+    connection.exec_driver_sql(f"alter table {table} drop constraint in_plan")
+    # The audit and the apply join these rows at once: without statistics the planner takes them for a few, and loops.
+    connection.exec_driver_sql(f"analyze {table}")
 
 
 def _drop_old_plans(connection: Connection, channel: str) -> None:

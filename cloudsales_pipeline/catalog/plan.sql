@@ -15,7 +15,7 @@ hit as (
     left join cloudsales.code_key a on a.key = p.code_key
     left join cloudsales.code_key b on b.key = p.ean_key
     left join cloudsales.link t on t.listing_id = p.listing_id
-    left join later_row e on e.listing_id = p.listing_id
+    left join cloudsales.later_row e on e.listing_id = p.listing_id
     where p.channel = :channel
 ),
 decided as (

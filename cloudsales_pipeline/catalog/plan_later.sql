@@ -1,7 +1,8 @@
 -- Pending listings that share a key with an earlier row of the same listing, and that row.
 -- First comes a linked row (an existing link wins), then the channel's own order: product id, then position.
+-- Not a temporary table: parallel workers can't read one. Made and dropped under the catalogue lock, in one transaction.
 -- reads listing_shared_key, listing_key, listing_pending, listing, link → makes later_row
-create temp table later_row on commit drop as
+create unlogged table cloudsales.later_row as
 with contested as (
     select distinct s.key
     from cloudsales.listing_shared_key s

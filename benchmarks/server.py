@@ -1,0 +1,83 @@
+"""The benchmarks' own embedded PostgreSQL: in a temporary folder, a fresh database for each benchmark, gone at the end.
+
+Its CPU time is read from the operating system: the postmaster's own, its children's (the backends) and that of children
+that have ended (parallel workers, closed connections), which the postmaster has inherited by waiting for them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine, make_url
+
+from cloudsales_pipeline.database import migrate, server
+from cloudsales_pipeline.database.engine import create_engine
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: `url` is on its database `postgres`."""
+
+    folder: Path
+    url: URL
+    postmaster: int
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds of all its processes since it started; grows only, in steps of a clock tick (10 ms)."""
+        return server_cpu_seconds(self.postmaster)
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[Engine]:
+        """A new, migrated database with one channel, `fashionup`, and an engine on it; dropped at the end."""
+        migrate.ensure_database(self.url, name)
+        engine = create_engine(self.url.set(database=name))
+        try:
+            migrate.upgrade(engine)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("insert into cloudsales.channel (channel, kind) values ('fashionup', 'fashionup')")
+            yield engine
+        finally:
+            engine.dispose()
+            admin = create_engine(self.url).execution_options(isolation_level="AUTOCOMMIT")
+            with admin.connect() as connection:
+                connection.exec_driver_sql(f"drop database {name} with (force)")
+            admin.dispose()
+
+
+def server_cpu_seconds(postmaster: int) -> float:
+    """CPU seconds of the server whose first process is `postmaster`, ended children included."""
+    parent = psutil.Process(postmaster)
+    own = parent.cpu_times()
+    total = own.user + own.system + own.children_user + own.children_system
+    for child in parent.children():
+        with suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """Start a server in a folder of its own; stop it and remove the folder at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="cs-bench-"))
+    try:
+        url = make_url(server.start(folder))
+        postmaster = int((folder / server.FOLDER / "postmaster.pid").read_text().splitlines()[0])
+        yield Server(folder, url, postmaster)
+    finally:
+        server.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def analyse(engine: Engine) -> None:
+    """VACUUM and ANALYZE, and write out what is dirty, so that no benchmark pays for the filling before it."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("vacuum analyze"))
+        connection.execute(sa.text("checkpoint"))
