@@ -135,7 +135,7 @@ class Catalogue:
         results = _report(PLAN_RULES, **self.broken)
         return AuditReport(plan_id=plan_id, passed=not self.broken, results=results)
 
-    def check(self, engine: Engine, channel: str) -> tuple[Any, ...]:
+    def check(self, engine: Engine, channel: str, plan_id: int | None = None) -> tuple[Any, ...]:
         from cloudsales_pipeline.catalog.rules import CATALOGUE_RULES
 
         return _report(CATALOGUE_RULES, **self.broken)
