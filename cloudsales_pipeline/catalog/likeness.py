@@ -17,7 +17,8 @@ from cloudsales_pipeline.catalog.wording import Reading
 Agreement = Literal["same", "part", "differs", "unknown"]
 PREFIX = 5  # letters that two model numbers must share at least, where one begins with the other
 BRAND_ALIKE = 80.0
-PRICE_FAR = 0.7  # |log(price ratio)| from which a price says nothing in favour: half or double
+PRICE_NEAR = 0.15  # |log(price ratio)| up to which prices differ as those of one product do between shops
+PRICE_FAR = 1.5
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def compare(listing: Reading, product: Reading, rarity: Rarity) -> Likeness:
     colour = _colours(listing, product)
     brand = _brands(listing, product)
     kind = _sets(listing.kinds, product.kinds)
+    audience = _sets(listing.audiences, product.audiences)
     numbers = _sets(listing.numbers, product.numbers)
     price = _price(listing.price, product.price)
     features = {
@@ -46,12 +48,9 @@ def compare(listing: Reading, product: Reading, rarity: Rarity) -> Likeness:
         "most_cover": max(of_listing, of_product),
         "shared_mass": min(mass, 4.0),
         "fuzzy": fuzz.token_set_ratio(listing.plain, product.plain) / 100,
-        "sorted": fuzz.token_sort_ratio(listing.plain, product.plain) / 100,
-        "about": _about(listing, product, rarity),
         "model_same": float(model == "same"),
         "model_part": float(model == "part"),
         "model_differs": float(model == "differs"),
-        "size_same": float(size == "same"),
         "size_differs": float(size == "differs"),
         "colour_same": float(colour == "same"),
         "colour_part": float(colour == "part"),
@@ -59,13 +58,24 @@ def compare(listing: Reading, product: Reading, rarity: Rarity) -> Likeness:
         "brand_same": float(brand == "same"),
         "brand_differs": float(brand == "differs"),
         "kind_differs": float(kind == "differs"),
+        "audience_same": float(audience == "same"),
+        "audience_differs": float(audience == "differs"),
+        "numbers_same": float(numbers == "same"),
         "numbers_differ": float(numbers == "differs"),
-        "price_near": price,
+        "price_far": price,
     }
-    stated = {"model": model, "size": size, "colour": colour, "brand": brand, "kind": kind, "numbers": numbers}
+    stated = {
+        "model": model,
+        "size": size,
+        "colour": colour,
+        "brand": brand,
+        "kind": kind,
+        "numbers": numbers,
+        "audience": audience,
+    }
     evidence: dict[str, object] = {what: how for what, how in stated.items() if how != "unknown"}
     evidence["shared_words"] = sorted(shared, key=lambda word: (-rarity.weight(word), word))[:6]
-    evidence["name_likeness"] = round(features["sorted"], 2)
+    evidence["name_likeness"] = round(features["fuzzy"], 2)
     if listing.price and product.price:
         evidence["price_ratio"] = round(listing.price / product.price, 2)
     return Likeness(features, evidence)
@@ -85,14 +95,6 @@ def _shared(a: Reading, b: Reading) -> tuple[set[str], set[str], set[str]]:
 def _share(mass: float, words: set[str], rarity: Rarity) -> float:
     whole = sum(map(rarity.weight, words))
     return mass / whole if whole else 0.0
-
-
-def _about(a: Reading, b: Reading, rarity: Rarity) -> float:
-    """How much of the shorter description (with the name) the other one says too."""
-    if not a.about or not b.about:
-        return 0.0
-    fewer, more = sorted((a.about, b.about), key=len)
-    return sum(map(rarity.weight, fewer & more)) / sum(map(rarity.weight, fewer))
 
 
 def _models(a: Reading, b: Reading) -> Agreement:
@@ -136,5 +138,5 @@ def _sets(a: frozenset[str], b: frozenset[str]) -> Agreement:
 
 
 def _price(a: float | None, b: float | None) -> float:
-    """1 for the same price, 0 from half or double, 0 where one is not known."""
-    return max(0.0, 1 - abs(math.log(a / b)) / PRICE_FAR) if a and b else 0.0
+    """How far the prices are apart beyond what shops differ in; 0 where one is not known."""
+    return min(PRICE_FAR, max(0.0, abs(math.log(a / b)) - PRICE_NEAR)) if a and b else 0.0

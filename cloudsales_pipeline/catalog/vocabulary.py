@@ -6,6 +6,11 @@ word means two things (`bleu` is light blue in Romanian, blue in French).
 
 from __future__ import annotations
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _COLOURS = {
     "black": "negru neagra neagru negre negri noir noire schwarz zwart nero nera negro negra czarny preto",
     "white": "alb alba albe albi blanc blanche weiss wit bianco bianca blanco blanca bialy branco",
@@ -66,12 +71,12 @@ KINDS = {
     for kind, words in {
         "dress": "rochie rochii robe kleid vestido",
         "shirt": "camasa camasi chemise hemd",
-        "sweater": "pulover pulovere jumper bluza tricotata",
+        "sweater": "pulover pulovere jumper",
         "tshirt": "tricou tricouri tee",
         "trousers": "pantaloni pantalon pants hose",
         "jeans": "blugi",
         "skirt": "fusta fuste jupe rock",
-        "jacket": "geaca geci jacheta veste jacke",
+        "jacket": "geaca geci jacheta jachete veste jacke",
         "coat": "palton paltoane manteau mantel",
         "blazer": "sacou sacouri",
         "leggings": "colanti tights",
@@ -79,7 +84,7 @@ KINDS = {
         "blouse": "bluza bluze bluse",
         "hoodie": "hanorac hanorace sweatshirt",
         "bra": "sutien sutiene bh",
-        "shorts": "pantaloni-scurti bermude",
+        "shorts": "bermude",
         "socks": "sosete ciorapi socken chaussettes",
         "shoes": "pantofi incaltaminte schuhe chaussures schoenen scarpe buty zapatos shoe sneakers trainers",
         "boots": "ghete cizme bocanci stiefel",
@@ -90,7 +95,7 @@ KINDS = {
         "swimwear": "slip baie bikini swimsuit inot",
         "underwear": "chiloti lenjerie tanga briefs",
         "pyjamas": "pijama pijamale pyjama",
-        "cardigan": "jacheta-tricotata",
+        "cardigan": "cardigane",
         "jumpsuit": "salopeta playsuit",
         "polo": "",
     }.items()
@@ -98,7 +103,9 @@ KINDS = {
 }
 """A word → the kind of goods it names, in English."""
 
-SIZE_MARKS = frozenset("marime marimea marimi masura size taille grosse groesse talla taglia maat eu eur".split())
+SIZE_MARKS = _words("marime marimea marimi masura size taille grosse groesse talla taglia maat eu eur")
+"""What stands before a size."""
+
 LETTER_SIZES = {
     word: size
     for size, words in {
@@ -118,9 +125,20 @@ LETTER_SIZES = {
 }
 """A size in letters → the way we write it."""
 
-FILLERS = frozenset(
-    "de din cu si la pe in pentru the a an and of for with by to on at is un o le la les des du et pour avec der die das und mit"
-    " fur von il di da per e y con para van en het voor mens men man women womens woman ladies homme femme herren damen heren dames"
-    " barbati femei dama uomo donna hombre mujer".split()
+FILLERS = _words(
+    "de din cu si la pe in pentru the a an and of for with by to on at is un o le les des du et pour avec der die das und mit"
+    " fur von il di da per e y con para van en het voor"
 )
 """Words that say nothing about which product it is."""
+
+AUDIENCES = {
+    word: audience
+    for audience, words in {
+        "men": "men mens man homme hommes herren heren barbati barbat uomo hombre meskie herrenschuhe",
+        "women": "women womens woman ladies lady femme femmes damen dames femei dama donna mujer damskie wmns damenschuhe",
+        "children": "kids kid junior jr juniors boys girls boy girl enfant enfants kinder kinderen copii fete baieti bambino"
+        " bambini ninos nino dzieciece youth toddler infant gs",
+    }.items()
+    for word in words.split()
+}
+"""A word → for whom it is made."""

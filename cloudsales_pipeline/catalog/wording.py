@@ -6,22 +6,23 @@ Pure functions of text. What two readings have in common is judged in likeness.p
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cloudsales_pipeline.catalog.vocabulary import COLOURS, FILLERS, KINDS, LETTER_SIZES, SHADES, SIZE_MARKS
+from cloudsales_pipeline.catalog.vocabulary import AUDIENCES, COLOURS, FILLERS, KINDS, LETTER_SIZES, SHADES, SIZE_MARKS
 
-NAME_CHARACTERS = 400
-DESCRIPTION_CHARACTERS = 600  # a name of a megabyte must not cost more than a long one
+NAME_CHARACTERS = 400  # a name of a megabyte must not cost more than a long one
+ONE_SIZE = "one"
 MODEL_LETTERS = 4
 MODEL_DIGITS = 5
 Colour = tuple[str, str]
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:[-/._][a-z0-9]+)*")
-_PART = re.compile(r"[a-z0-9]+")
-_TAG = re.compile(r"<[^>]{0,200}>")
+_SPOKEN_FOR = frozenset().union(COLOURS, SHADES, KINDS, SIZE_MARKS, AUDIENCES)
+_PART = re.compile(r"\d+\.\d+|[a-z0-9]+")
 _MEASURE = re.compile(
     r"\d+(?:gb|mb|tb|kb|mm|cm|m|km|w|kw|v|a|ah|mah|hz|khz|mhz|ghz|mp|p|i|x|in|inch|ft|oz|lb|lbs|ml|cl|l|kg|g|k|bit|bits"
     r"|pack|pk|pc|pcs|buc|ch|rpm|st|nd|rd|th|s|d|btu|cu)"
@@ -56,11 +57,11 @@ class Reading:
     models: frozenset[str]
     numbers: frozenset[str]
     kinds: frozenset[str]
+    audiences: frozenset[str]
     colours: frozenset[Colour]
     size: str | None
     brand: str
     price: float | None
-    about: frozenset[str]
     plain: str
 
 
@@ -73,19 +74,21 @@ def read(item: Described) -> Reading:
     size = read_size(item.size) if item.size else _size_in(parts)
     compounds = {joined: tuple(found) for joined, found in map(_joined, tokens) if len(found) > 1}
     own = [part for part in parts if part not in FILLERS]
-    words = frozenset(own) - COLOURS.keys() - SHADES.keys() - KINDS.keys() - SIZE_MARKS - _size_words(size, parts)
+    words = (
+        frozenset(own) - COLOURS.keys() - SHADES.keys() - KINDS.keys() - SIZE_MARKS - AUDIENCES.keys() - _size_words(size, parts)
+    )
     words = words - frozenset(_PART.findall(brand)) or frozenset(own)
     return Reading(
         words=words,
         compounds=compounds,
         models=frozenset(_models(tokens)),
-        numbers=frozenset(part for part in words if part.isdigit() and len(part) < MODEL_DIGITS),
+        numbers=frozenset(part for part in words if part.replace(".", "").isdigit() and len(part) < MODEL_DIGITS),
         kinds=_kinds(parts, item.category),
+        audiences=frozenset(AUDIENCES[part] for part in parts if part in AUDIENCES),
         colours=colours_in(fold(item.colour)) if item.colour else colours_in(name),
         size=size,
         brand=brand,
         price=item.price if item.price and item.price > 0 else None,
-        about=_about(item.description),
         plain=" ".join(sorted(words)),
     )
 
@@ -152,10 +155,11 @@ def _models(tokens: list[str]) -> Iterator[str]:
 
 def _size_in(parts: list[str]) -> str | None:
     """The size that a name says: after a word for size, or letters at its end."""
-    for mark, size in zip(parts, parts[1:], strict=False):
+    for mark, size in itertools.pairwise(parts):
         if mark in SIZE_MARKS and (size in LETTER_SIZES or size.isdigit()):
             return read_size(size)
-    return LETTER_SIZES.get(parts[-1]) if len(parts) > 1 else None
+    at_end = LETTER_SIZES.get(parts[-1]) if len(parts) > 1 else None
+    return None if at_end == ONE_SIZE else at_end  # `Air Force One` is not a size
 
 
 def _size_words(size: str | None, parts: list[str]) -> frozenset[str]:
@@ -166,10 +170,3 @@ def _kinds(parts: list[str], category: str | None) -> frozenset[str]:
     """What kind of goods it is: the category says, else the name."""
     of_category = {KINDS[word] for word in _PART.findall(fold(category or "").replace("t-shirt", "tshirt")) if word in KINDS}
     return frozenset(of_category or {KINDS[part] for part in parts if part in KINDS})
-
-
-def _about(description: str | None) -> frozenset[str]:
-    if not description:
-        return frozenset()
-    text = _TAG.sub(" ", fold(description[:DESCRIPTION_CHARACTERS]))
-    return frozenset(_PART.findall(text)) - FILLERS
