@@ -29,9 +29,10 @@ Held = tuple[int, int, int, float, str]
 
 
 def hold_probable(connection: Connection, plan_id: int, hold_above: float) -> int:
-    """Turn `created` rows of the plan whose best candidate has at least `hold_above` into `suggested`; returns how many.
+    """Turn `created` rows of the plan into `suggested` that are some product already with probability `hold_above` or more.
 
-    A listing whose suggestions a person has rejected stays `created`.
+    That is the sum over its candidates: where two products look the same, neither is sure, and yet a third would be a duplicate.
+    Returns how many. A listing whose suggestions a person has rejected stays `created`.
     """
     last = 0
     while names := _created(connection, plan_id, last):
@@ -75,14 +76,14 @@ def _blocks(connection: Connection, names: Names) -> Blocks:
 
 
 def _held(connection: Connection, plan_id: int, names: Names, blocks: Blocks, hold_above: float) -> Iterator[Held]:
-    """Rows of plan_suggestion for those of a few listings that have a candidate probable enough."""
+    """Rows of plan_suggestion for those of a few listings that have a candidate probable enough together."""
     candidates = {listing_id: found for listing_id, name in names if (found := blocks.candidates(name))}
     wanted = sorted({place for found in candidates.values() for place in found})
     products = {item.ref: read(item) for item in _described(connection, "describe_products", wanted)}
     for listing in _described(connection, "describe_listings", sorted(candidates)):
         own = {place: products[place] for place in candidates[int(listing.ref)]}
         ranked = rank(read(listing), own, blocks.rarity, most=CANDIDATES)
-        if ranked and ranked[0][1] >= hold_above:
+        if sum(score for _, score, _ in ranked) >= hold_above:
             for place, score, evidence in ranked:
                 yield plan_id, int(listing.ref), place, round(score, 4), json.dumps(evidence, ensure_ascii=False)
 

@@ -1,6 +1,6 @@
 """How probably two descriptions mean the same product: what agrees, what contradicts, one fixed logistic formula.
 
-Pure. The measure of a pair is a vector of named features; WEIGHTS turn it into a log-odds, CALIBRATION into a probability.
+Pure. The measure of a pair is a vector of named features; suggestions.py has the weights.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def compare(listing: Reading, product: Reading, rarity: Rarity) -> Likeness:
         "colour_same": float(colour == "same"),
         "colour_part": float(colour == "part"),
         "colour_differs": float(colour == "differs"),
+        "stated_colour_differs": float(colour == "differs" and (listing.colour_stated or product.colour_stated)),
         "brand_same": float(brand == "same"),
         "brand_differs": float(brand == "differs"),
         "kind_differs": float(kind == "differs"),

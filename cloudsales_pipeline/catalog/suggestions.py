@@ -14,36 +14,42 @@ from cloudsales_pipeline.catalog.blocking import Blocks, Rarity
 from cloudsales_pipeline.catalog.likeness import Likeness, compare
 from cloudsales_pipeline.catalog.wording import Described, Reading, read
 
-# Fitted on 2026-11-24 by logistic regression (L2 of 1, each kit with the same total weight) on all pairs that blocking leaves
-# of suggest_abt_buy, suggest_hm_variants and suggest_wdc_shoes_dev: 86,289 pairs, 1,453 of them the same. What a feature
-# measures: likeness.py.
-BASE = -6.64
+BASE = -6.56
 WEIGHTS = {
-    "least_cover": 0.74,
-    "most_cover": 3.84,
-    "shared_mass": 1.16,
-    "fuzzy": 0.63,
-    "model_same": 2.42,
-    "model_part": 2.69,
-    "model_differs": -2.55,
-    "size_differs": -7.52,
-    "colour_same": 1.60,
-    "colour_part": -0.86,
-    "colour_differs": -3.37,
-    "brand_same": 0.26,
-    "brand_differs": -0.41,
-    "kind_differs": -1.61,
-    "audience_same": 0.85,
-    "audience_differs": -3.49,
-    "numbers_same": 0.36,
-    "numbers_differ": -1.40,
-    "price_far": -2.01,
+    "least_cover": 1.23,
+    "most_cover": 3.99,
+    "shared_mass": 1.07,
+    "fuzzy": 0.41,
+    "model_same": 2.30,
+    "model_part": 2.41,
+    "model_differs": -2.56,
+    "size_differs": -7.68,
+    "colour_same": 1.36,
+    "colour_part": -0.89,
+    "colour_differs": -1.54,
+    "stated_colour_differs": -4.06,
+    "brand_same": 0.36,
+    "brand_differs": -0.49,
+    "kind_differs": -1.60,
+    "audience_same": 0.76,
+    "audience_differs": -3.59,
+    "numbers_same": 0.44,
+    "numbers_differ": -1.36,
+    "price_far": -1.95,
 }
-# From a pair's log-odds and its lead over the listing's next candidate to the probability, fitted on each listing's best pair:
-# of two that look the same, at most one is.
-CALIBRATION = (-0.616, 0.549, 0.666)
-LEAD = 4.0
-ALONE = -8.0  # the log-odds of the candidate that is not there
+"""What each feature of likeness.py adds to the log-odds of a pair.
+
+Fitted on 2026-11-24 by logistic regression (L2 of 1, each kit with the same total weight) on all pairs that blocking leaves of
+suggest_abt_buy, suggest_hm_variants and suggest_wdc_shoes_dev: 86,289 pairs, 1,453 of them the same.
+"""
+
+SHARPNESS, KNOWN = 0.988, 2.155
+"""From the log-odds of a listing's pairs to probabilities: it is one of the candidates, or none of them.
+
+The weight of a candidate is exp(SHARPNESS × log-odds + KNOWN), that of none of them 1. Fitted in the same way on each
+listing's best pair. So of two that look the same neither is sure.
+"""
+
 LEAST = 0.01  # less than this is no suggestion
 
 
@@ -82,22 +88,12 @@ def rank(
 ) -> Sequence[tuple[int, float, dict[str, object]]]:
     """The candidates as (place, probability, evidence), the most probable first, at most `most`."""
     compared = {place: compare(listing, reading, rarity) for place, reading in candidates.items()}
-    odds = {place: _log_odds(likeness) for place, likeness in compared.items()}
-    order = sorted(odds, key=lambda place: (-odds[place], place))
-    best = odds[order[0]] if order else ALONE
-    second = odds[order[1]] if len(order) > 1 else ALONE
-    found = []
-    for place in order[:most]:
-        score = _probability(odds[place], odds[place] - (second if place == order[0] else best))
-        if score >= LEAST:
-            found.append((place, score, compared[place].evidence))
-    return found
+    weights = {place: _weight(likeness) for place, likeness in compared.items()}
+    whole = 1 + sum(weights.values())
+    order = sorted(weights, key=lambda place: (-weights[place], place))[:most]
+    return [(place, weights[place] / whole, compared[place].evidence) for place in order if weights[place] / whole >= LEAST]
 
 
-def _log_odds(likeness: Likeness) -> float:
-    return BASE + sum(WEIGHTS[name] * value for name, value in likeness.features.items())
-
-
-def _probability(log_odds: float, lead: float) -> float:
-    base, of_odds, of_lead = CALIBRATION
-    return 1 / (1 + math.exp(-(base + of_odds * log_odds + of_lead * max(-LEAD, min(LEAD, lead)))))
+def _weight(likeness: Likeness) -> float:
+    log_odds = BASE + sum(WEIGHTS[name] * value for name, value in likeness.features.items())
+    return math.exp(SHARPNESS * log_odds + KNOWN)

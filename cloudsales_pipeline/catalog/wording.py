@@ -49,7 +49,8 @@ class Reading:
     """A description as it is compared.
 
     words: of the name, without fillers, colours, sizes and kinds; compounds: `kx-tg93` joined → its parts;
-    models: what looks like a maker's number; numbers: the other numbers of the name.
+    models: what looks like a maker's number; numbers: the other numbers of the name;
+    colour_stated: the colours come from a field of their own, not out of the name.
     """
 
     words: frozenset[str]
@@ -59,6 +60,7 @@ class Reading:
     kinds: frozenset[str]
     audiences: frozenset[str]
     colours: frozenset[Colour]
+    colour_stated: bool
     size: str | None
     brand: str
     price: float | None
@@ -86,6 +88,7 @@ def read(item: Described) -> Reading:
         kinds=_kinds(parts, item.category),
         audiences=frozenset(AUDIENCES[part] for part in parts if part in AUDIENCES),
         colours=colours_in(fold(item.colour)) if item.colour else colours_in(name),
+        colour_stated=bool(item.colour),
         size=size,
         brand=brand,
         price=item.price if item.price and item.price > 0 else None,
@@ -121,7 +124,7 @@ def read_size(text: str) -> str | None:
     fraction = _FRACTION.fullmatch(plain)
     if fraction:
         whole, top, bottom = fraction.groups()
-        return f"{int(whole) + int(top) / int(bottom):.2g}" if bottom and bottom != "0" else f"{whole}.{top}".removesuffix(".0")
+        return f"{int(whole) + int(top) / int(bottom):.1f}" if bottom and bottom != "0" else f"{whole}.{top}".removesuffix(".0")
     return plain or None
 
 
