@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 
 from cloudsales_pipeline.catalog.plan import LARGE, read_plan, require_rows, tune_for_bulk
 from cloudsales_pipeline.codes import written_code
-from cloudsales_pipeline.database.engine import copy_rows, statement
+from cloudsales_pipeline.database.engine import copy_rows, statement, steps
 from cloudsales_pipeline.database.locks import lock_catalogue, next_revision
 from cloudsales_pipeline.errors import RefusedError
 
@@ -107,7 +107,7 @@ def _write(connection: Connection, plan: Row[tuple[object, ...]]) -> int:
     links = _run(connection, "apply_links", facts)
     _run(connection, "apply_outcomes", facts)
     _run(connection, "apply_quarantine", facts)
-    _hold_suggested(connection, plan.plan_id)
+    _hold_suggested(connection, facts)
     connection.execute(
         sa.text(
             "delete from cloudsales.listing_pending p using cloudsales.plan_row r"
@@ -152,15 +152,10 @@ def _write_unplain_codes(connection: Connection, plan_id: int) -> None:
     copy_rows(connection, "copy written_code (listing_id, sku) from stdin", ((r.listing_id, written_code(r.code)) for r in rows))
 
 
-def _hold_suggested(connection: Connection, plan_id: int) -> None:
-    connection.execute(
-        sa.text(
-            "insert into cloudsales.suggestion (listing_id, product_id, score)"
-            " select listing_id, product_id, score from cloudsales.plan_row where plan_id = :plan_id and outcome = 'suggested'"
-            " on conflict (listing_id, product_id) do nothing"
-        ),
-        {"plan_id": plan_id},
-    )
+def _hold_suggested(connection: Connection, facts: dict[str, object]) -> None:
+    """What a person is asked: a row for each listing and product; what is no longer in question expires."""
+    for step in steps(__package__, "apply_suggestions").values():
+        connection.execute(sa.text(step), facts)
 
 
 def _had_link(connection: Connection, plan: Row[tuple[object, ...]]) -> int:

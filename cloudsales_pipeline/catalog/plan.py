@@ -1,7 +1,7 @@
 """What an import would do, row by row: decide every pending listing, and write nothing but the plan.
 
-The decision itself is one statement (plan.sql); docs/matching.md tells it with examples. Judging a plan lives in
-quality.py, carrying it out in apply.py.
+The decision itself is one statement (plan.sql); docs/matching.md tells it with examples. Finding probable duplicates lives in
+holding.py, judging a plan in quality.py, carrying it out in apply.py.
 """
 
 from __future__ import annotations
@@ -61,6 +61,10 @@ def make_plan(engine: Engine, channel: str, policy: CatalogSettings, *, run_id: 
         )
         assert isinstance(plan_id, int)
         _decide(connection, plan_id, channel, hold=policy.on_no_match == "hold")
+        if policy.suggestions is not None:
+            from cloudsales_pipeline.catalog.holding import hold_probable
+
+            hold_probable(connection, plan_id, policy.suggestions.hold_above)
         return _count(connection, plan_id)
 
 
@@ -144,6 +148,13 @@ def _drop_old_plans(connection: Connection, channel: str) -> None:
 
     Somebody may be reading an old plan: then it is left for the next time, and nobody waits for long.
     """
+    connection.execute(
+        sa.text(
+            "delete from cloudsales.plan_suggestion s using cloudsales.plan p"
+            " where p.plan_id = s.plan_id and p.channel = :channel"
+        ),
+        {"channel": channel},
+    )
     old = connection.scalars(
         sa.text(
             "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'cloudsales'"

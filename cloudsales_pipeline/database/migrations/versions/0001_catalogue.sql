@@ -366,6 +366,17 @@ create table cloudsales.plan_row (
 ) partition by list (plan_id);
 comment on table cloudsales.plan_row is 'The plan, row by row: a table of its own for each plan, made and dropped whole. Unlogged: a plan whose rows were lost in a crash is refused, and made again.';
 
+create unlogged table cloudsales.plan_suggestion (
+    plan_id         bigint not null references cloudsales.plan on delete cascade,
+    listing_id      bigint not null,
+    product_id      bigint not null,
+    score           real not null,
+    evidence        jsonb not null,
+    primary key (plan_id, listing_id, product_id)
+);
+comment on table cloudsales.plan_suggestion is 'The products that a row of a plan is held for, which its apply makes suggestions of. Unlogged, as the plan''s rows are.';
+comment on column cloudsales.plan_suggestion.score is 'The probability, 0 to 1, that the listing is this product.';
+
 create table cloudsales.match_outcome (
     listing_id      bigint primary key references cloudsales.listing,
     channel         text not null,
