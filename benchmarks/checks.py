@@ -51,7 +51,7 @@ with r as materialized (
         count(*) filter (where not pending) as not_pending,
         count(*) filter (where case outcome
             when 'linked' then r.product_id is null or matched_by is null
-            when 'created' then r.product_id is not null or matched_by is not null or code_hits + ean_hits > 0
+            when 'created' then r.product_id is not null or matched_by is distinct from 'created' or code_hits + ean_hits > 0
             when 'conflict' then r.product_id is not null
             when 'duplicate_in_listing' then r.product_id is not null or earlier_listing is null
             else false end) as plan_rows_consistent,
