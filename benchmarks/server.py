@@ -52,15 +52,21 @@ class Server:
 
 
 def server_cpu_seconds(postmaster: int) -> float:
-    """CPU seconds of the server whose first process is `postmaster`, ended children included."""
+    """CPU seconds of the server whose first process is `postmaster`, ended children included.
+
+    A backend that ends while we look (its client has just closed) would be missed or counted twice: then we look again.
+    """
     parent = psutil.Process(postmaster)
-    own = parent.cpu_times()
-    total = own.user + own.system + own.children_user + own.children_system
-    for child in parent.children():
+    while True:
+        before = parent.cpu_times()
+        total = before.user + before.system + before.children_user + before.children_system
         with suppress(psutil.NoSuchProcess):
-            times = child.cpu_times()
-            total += times.user + times.system
-    return total
+            for child in parent.children():
+                times = child.cpu_times()
+                total += times.user + times.system
+            after = parent.cpu_times()
+            if (after.children_user, after.children_system) == (before.children_user, before.children_system):
+                return total
 
 
 @contextmanager
