@@ -12,7 +12,7 @@ TESTFLAGS ?=
 STEP = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ui test check bench lock audit docs-data clean
+.PHONY: help setup demo demo-ui ui test check bench lock audit docs-data clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ setup: ## make .venv from requirements.lock; quick when nothing changed
 
 demo: setup ## a simulated marketplace becomes a catalogue on this machine; says where to look
 	@$(BIN)/cloudsales demo
+
+demo-ui: setup ## the demo, and Dagster's pages on its data until Ctrl-C
+	@$(BIN)/cloudsales demo --ui
 
 ui: setup ## Dagster's webserver and daemon on the configured database (Ctrl-C ends them)
 	@$(BIN)/cloudsales up

@@ -19,11 +19,11 @@ EXAMPLES = 3
 
 COUNTS = """
     select case outcome
-               when 'linked' then 'found: linked, its details left as they are'
-               when 'created' then 'not found: a product was made with all its details'
-               when 'conflict' then 'held: its codes point to two products'
-               when 'invalid' then 'held: no usable code, or a wrong EAN'
-               when 'duplicate_in_listing' then 'held: the marketplace shows the same code twice'
+               when 'linked' then 'linked, its details left as they are'
+               when 'created' then 'unknown: made into a product'
+               when 'conflict' then 'held: codes of two products'
+               when 'invalid' then 'held: no usable code'
+               when 'duplicate_in_listing' then 'held: shown twice'
                else 'held for a person' end as what,
            case outcome when 'linked' then 'by ' || replace(matched_by, '_', ' ') when 'created' then ''
                         else replace(reason, '_', ' ') end as how,
