@@ -56,12 +56,12 @@ _SCIENTIFIC = re.compile(r"(\d+)(?:[.,](\d*))?[eE]\+(\d{1,3})|(\d)[.,](\d+)[eE](
 _GROUPED = re.compile(r"\d[\d\s\-.,'’‘`]*\d")
 _NOT_DIGITS = re.compile(r"\D")
 _ZERO = re.compile(r"0+([.,]0*)?")
-_LONGEST_CODE = 200  # longer is text that went into the wrong column; it is cut before anything costs time
+LONGEST_CODE = 200  # characters; longer is text that went into the wrong column: it has no key, for cut codes would compare equal
 
 
 def clean(text: str) -> str:
     """Rule 1: compatibility forms, invisible characters and wrappers gone, digits of any script as 0-9, trimmed."""
-    text = text[:_LONGEST_CODE].strip()
+    text = text.strip()
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
         text = "".join(map(_plain_character, text)).strip()
@@ -156,12 +156,14 @@ class _Reading(NamedTuple):
 
 
 def _read(text: str) -> _Reading:
-    if text.isascii() and text.isdigit() and len(text) <= _LONGEST_CODE:
+    if text.isascii() and text.isdigit() and len(text) <= LONGEST_CODE:
         key = text.lstrip("0")  # what the rules below come to for plain digits, at a third of the cost
         return _Reading(key or None, text if key else None, empty=not key)
     cleaned = clean(text)
     if _is_placeholder(cleaned):
         return _Reading(None, None, empty=True)
+    if len(cleaned) > LONGEST_CODE:
+        return _Reading(None, None, empty=False)
     digits = _digits(cleaned)
     if digits is None:
         return _Reading(_fold(cleaned) or None, None, empty=False)

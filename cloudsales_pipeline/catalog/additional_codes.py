@@ -84,6 +84,15 @@ def _add(
     if file != "command line":
         connection.execute(
             sa.text(
+                "update cloudsales.quarantine q set resolved_at = now(), resolution = 'resolved'"
+                " where q.stage = 'catalog' and q.resolved_at is null and starts_with(q.reference, :file || ', row ')"
+                " and not exists (select from code_fault f"
+                " where q.reference = :file || ', row ' || f.row_no and q.reason = f.fault)"
+            ),
+            {"file": file},
+        )
+        connection.execute(
+            sa.text(
                 "insert into cloudsales.quarantine (stage, reference, reason, detail)"
                 " select 'catalog', :file || ', row ' || row_no, fault,"
                 " jsonb_strip_nulls(jsonb_build_object('sku', sku, 'code', code, 'belongs_to', nullif(owner, '')))"

@@ -9,7 +9,8 @@ from stage_code s
 left join cloudsales.product p on p.sku = s.sku
 left join cloudsales.code_key k on k.key = s.key
 left join cloudsales.product o on o.product_id = k.product_id and o.product_id is distinct from p.product_id
-left join lateral (select e.sku from stage_code e where e.key = s.key and e.sku <> s.sku and e.row_no < s.row_no
+left join lateral (select e.sku from stage_code e where e.key = s.key and e.sku <> s.sku and e.row_no < s.row_no and e.fault is null
+                     and exists (select from cloudsales.product g where g.sku = e.sku)
                    order by e.row_no limit 1) f on true
 where s.fault is not null or p.product_id is null or o.product_id is not null
    or (k.key is not null and k.product_id is null) or f.sku is not null;

@@ -38,7 +38,7 @@ class ApplyResult:
 
 
 def apply_plan(engine: Engine, plan_id: int, *, run_id: str | None = None) -> ApplyResult:
-    """Do what plan `plan_id` says. Applying it again changes nothing and returns the same figures.
+    """Do what plan `plan_id` says. Applying it again changes nothing (`applied_before`).
 
     Raises:
         InputError: there is no such plan.
@@ -193,8 +193,9 @@ def _close(
     )
     connection.execute(
         sa.text(
-            "insert into cloudsales.run_summary (stage, channel, run_id, started_at, rows_in, loaded, unchanged, quarantined)"
-            " values ('catalog', :channel, :run_id, :started_at, :rows_in, :loaded, :unchanged, :quarantined)"
+            "insert into cloudsales.run_summary"
+            " (stage, channel, run_id, started_at, finished_at, rows_in, loaded, unchanged, quarantined)"
+            " values ('catalog', :channel, :run_id, :started_at, clock_timestamp(), :rows_in, :loaded, :unchanged, :quarantined)"
         ),
         {
             "channel": plan.channel,

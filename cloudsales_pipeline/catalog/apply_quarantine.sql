@@ -5,8 +5,7 @@ with held as (
            jsonb_strip_nulls(jsonb_build_object(
                'code', l.code, 'ean', l.ean,
                'candidates', (select jsonb_agg(p.sku order by p.sku) from cloudsales.product p where p.product_id = any (r.candidates)),
-               'earlier_variant', e.variant_id,
-               'channel_stock', l.channel_stock)) as detail
+               'earlier_variant', e.variant_id)) as detail
     from cloudsales.plan_row r
     join cloudsales.listing l on l.listing_id = r.listing_id
     left join cloudsales.listing e on e.listing_id = r.earlier_listing

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from cloudsales_pipeline.catalog.apply import mark_pending
 from cloudsales_pipeline.catalog.file import FileRow, read_rows
 from cloudsales_pipeline.catalog.plan import tune_for_bulk
-from cloudsales_pipeline.codes import EanState, code_key, read_ean, written_code
+from cloudsales_pipeline.codes import LONGEST_CODE, EanState, code_key, read_ean, written_code
 from cloudsales_pipeline.database.engine import copy_rows, statement
 from cloudsales_pipeline.database.locks import lock_catalogue
 
@@ -29,9 +29,10 @@ DETAILS = ("name", "brand", "style", "size", "colour", "category", "description"
 KNOWN = {"sku", "ean", "additional_codes", "price", *DETAILS}
 REPORT_EVERY = 50_000  # rows
 LONGEST_NAME = 1_000  # characters, the same bound as a listing's
+CENT = Decimal("0.01")
 KEY_SEPARATOR = "|"
 
-STEPS = ("load_products", "load_codes", "load_code_keys", "load_quarantine", "load_counts")
+STEPS = ("load_products", "load_codes", "load_touched", "load_code_keys", "load_quarantine", "load_counts")
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _staged(row: FileRow) -> tuple[object, ...]:
     price, note = _price(text.get("price", ""))
     ean = read_ean(text.get("ean"))
     sku_key = code_key(sku)
-    fault = row.fault or (None if sku_key else "no_sku")
+    fault = row.fault or ("sku_too_long" if len(sku) > LONGEST_CODE else None) or (None if sku_key else "no_sku")
     if len(text.get("name", "")) > LONGEST_NAME:
         fault = fault or "name_too_long"
     if ean.state is EanState.BAD and ean.key is None:
@@ -143,9 +144,9 @@ def _price(text: str) -> tuple[Decimal | None, str | None]:
         price = Decimal(text.replace(" ", "").replace(",", ".") if text.count(",") == 1 and "." not in text else text)
     except InvalidOperation:
         return None, "bad_price"
-    if not price.is_finite() or not 0 <= price < Decimal("1e12"):
+    if not price.is_finite() or not 0 <= price < Decimal("1e11"):
         return None, "bad_price"
-    return price, None
+    return price.quantize(CENT, ROUND_HALF_UP), None
 
 
 def _additional(batch: list[tuple[int, str]]) -> Iterator[tuple[object, ...]]:
@@ -174,15 +175,16 @@ def _record(connection: Connection, path: Path, result: LoadResult, started_at: 
     connection.execute(
         sa.text(
             "insert into cloudsales.catalog_load"
-            " (file_name, content_hash, rows_in, loaded, unchanged, quarantined, clashes, started_at)"
-            " values (:name, :hash, :rows_in, :loaded, :unchanged, :quarantined, :clashes, :started_at)"
+            " (file_name, content_hash, rows_in, loaded, unchanged, quarantined, clashes, started_at, finished_at)"
+            " values (:name, :hash, :rows_in, :loaded, :unchanged, :quarantined, :clashes, :started_at,"
+            " clock_timestamp())"
         ),
         facts,
     )
     connection.execute(
         sa.text(
-            "insert into cloudsales.run_summary (stage, started_at, rows_in, loaded, unchanged, quarantined)"
-            " values ('catalog_load', :started_at, :rows_in, :loaded, :unchanged, :quarantined)"
+            "insert into cloudsales.run_summary (stage, started_at, finished_at, rows_in, loaded, unchanged, quarantined)"
+            " values ('catalog_load', :started_at, clock_timestamp(), :rows_in, :loaded, :unchanged, :quarantined)"
         ),
         facts,
     )

@@ -7,7 +7,7 @@ changed as (
     update cloudsales.product p set
         name = f.name, brand = f.brand, style = f.style, size = f.size, colour = f.colour, category = f.category,
         description = f.description, currency = f.currency, supplier = f.supplier, price = f.price, extra = f.extra,
-        changed_at = now()
+        changed_at = clock_timestamp()
     from fresh f
     where p.sku = f.sku
       and (p.name, p.brand, p.style, p.size, p.colour, p.category, p.description, p.currency, p.supplier, p.price, p.extra)

@@ -21,7 +21,10 @@ ended as (
 ),
 held as (
     insert into cloudsales.quarantine (stage, reference, reason, detail)
-    select 'catalog', reference, reason, detail from bad union all select 'catalog', reference, reason, detail from clash
+    select 'catalog', f.reference, f.reason, f.detail from (select * from bad union all select * from clash) f
+    where not exists (  -- a person said to leave exactly this
+        select from cloudsales.quarantine q where q.stage = 'catalog' and q.reference = f.reference and q.reason = f.reason
+          and q.resolution = 'dismissed' and q.detail = f.detail)
     on conflict (stage, channel, reference, reason) where resolved_at is null
     do update set detail = excluded.detail where quarantine.detail <> excluded.detail
 )

@@ -45,8 +45,10 @@ def make_plan(engine: Engine, channel: str, policy: CatalogSettings, *, run_id: 
     with engine.begin() as connection:
         _require_channel(connection, channel)
         lock_catalogue(connection)
-        tune_for_bulk(connection)
         _drop_old_plans(connection, channel)
+    with engine.begin() as connection:
+        lock_catalogue(connection)
+        tune_for_bulk(connection)
         pending = connection.scalar(
             sa.text("select count(*) from cloudsales.listing_pending where channel = :channel"), {"channel": channel}
         )
@@ -152,6 +154,13 @@ def _drop_old_plans(connection: Connection, channel: str) -> None:
         sa.text(
             "delete from cloudsales.plan_suggestion s using cloudsales.plan p"
             " where p.plan_id = s.plan_id and p.channel = :channel"
+        ),
+        {"channel": channel},
+    )
+    connection.execute(  # the last applied plan's fingerprints stay: `verify` looks at them
+        sa.text(
+            "delete from cloudsales.plan_product f using cloudsales.plan p where p.plan_id = f.plan_id and p.channel = :channel"
+            " and p.plan_id < (select max(plan_id) from cloudsales.plan where channel = :channel and state = 'applied')"
         ),
         {"channel": channel},
     )

@@ -178,7 +178,7 @@ def _auditable(engine: Engine, plan_id: int) -> str:
             sa.text("select channel, state from cloudsales.plan where plan_id = :plan_id"), {"plan_id": plan_id}
         ).one_or_none()
     if plan is None:
-        raise InputError(f"There is no plan {plan_id}.", next_step="make one: cloudsales plan")
+        raise InputError(f"There is no plan {plan_id}.", next_step="make one: cloudsales catalog plan CHANNEL")
     if plan.state == "applied":
         raise RefusedError(f"Plan {plan_id} is applied already; what it did is checked by the catalogue's rules.")
     return str(plan.channel)

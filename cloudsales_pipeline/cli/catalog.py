@@ -65,7 +65,8 @@ def plan(
     if passed:
         typer.echo(f"Plan {made.plan_id}. To do exactly that: cloudsales catalog apply {channel} --plan {made.plan_id}")
     else:
-        typer.echo(f"Plan {made.plan_id} did not pass its checks (above) and can't be applied.")
+        typer.echo(f"error: Plan {made.plan_id} did not pass its checks (above) and can't be applied.", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -83,7 +84,7 @@ def apply(
             plan_id = make_plan(engine, channel, settings.catalog).plan_id
         with engine.connect() as connection:
             state = read_plan(connection, channel, plan_id).state
-        if state == "planned":
+        if state in ("planned", "rejected"):  # a rejected plan may pass once its cause or the bounds have changed
             _audit(engine, plan_id, settings)
         result = apply_plan(engine, plan_id)
     print_rows([asdict(result)], as_json=as_json, title=f"Plan {plan_id} of {channel} applied")

@@ -156,10 +156,11 @@ def _claim(work: _Work) -> list[tuple[str, str, int]]:
     with work.engine.begin() as connection:
         rows = connection.execute(
             sa.text(
-                "update cloudsales.image set attempts = attempts + 1, due_at = :until where url in ("
-                " select url from cloudsales.image where state = 'due' and due_at <= :now"
-                " and (cast(:channel as text) is null or channel = :channel)"
-                " order by due_at limit :take for update skip locked) returning url, channel, attempts"
+                # materialized: a join that ran the locking part again would claim more than :take
+                "with due as materialized (select url from cloudsales.image where state = 'due' and due_at <= :now"
+                " and (cast(:channel as text) is null or channel = :channel) order by due_at limit :take for update skip locked)"
+                " update cloudsales.image i set attempts = i.attempts + 1, due_at = :until from due"
+                " where i.url = due.url returning i.url, i.channel, i.attempts"
             ),
             {"until": _now() + LEASE, "now": _now(), "channel": work.channel, "take": take},
         )

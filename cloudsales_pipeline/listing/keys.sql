@@ -72,6 +72,13 @@ where not exists (select from cloudsales.link n where n.listing_id = k.listing_i
 -- listing_pending without what vanished
 delete from cloudsales.listing_pending p using gone g where p.listing_id = g.listing_id;
 
+-- step: redescribed
+-- listings that wait for their plan's apply while their product changed: a plan made before is outdated, for it said what
+-- would be made of the details that it saw
+update cloudsales.listing_pending p set revision = nextval('cloudsales.revision')
+from winner w join cloudsales.listing l on l.channel = :channel and l.product_external_id = w.external_id
+where p.listing_id = l.listing_id and w.differs and not w.is_new;
+
 -- step: pending
 -- undecided -> listing_pending, with one revision for all of this import
 with moment as materialized (

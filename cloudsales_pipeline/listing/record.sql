@@ -26,6 +26,12 @@ where q.stage = 'listing' and q.channel = :channel and q.resolved_at is null and
            and not exists (select from untouched u where u.external_id = q.detail ->> 'product')
            and not exists (select from unreadable r where r.external_id = q.detail ->> 'product')));
 
+-- step: decided_no_more
+-- quarantine of matching: closed for listings that the channel no longer shows
+update cloudsales.quarantine q set resolved_at = :now, resolution = 'resolved'
+from gone g join cloudsales.listing l on l.listing_id = g.listing_id
+where q.stage = 'match' and q.channel = :channel and q.reference = l.variant_id and q.resolved_at is null;
+
 -- step: quarantined
 -- finding -> quarantine; what a person dismissed stays dismissed as long as it is the same
 insert into cloudsales.quarantine (stage, channel, reference, reason, detail, first_seen_at)
@@ -40,7 +46,7 @@ where quarantine.detail <> excluded.detail;
 
 -- step: summary
 insert into cloudsales.run_summary (stage, channel, run_id, started_at, finished_at, rows_in, loaded, unchanged, quarantined)
-values ('listing', :channel, :run_id, :started_at, :now, :rows_in, :loaded, :unchanged, :quarantined);
+values ('listing', :channel, :run_id, :started_at, clock_timestamp(), :rows_in, :loaded, :unchanged, :quarantined);
 
 -- step: stored
 update cloudsales.listing_import set state = 'stored', finished_at = :now, rows_in = :rows_in, loaded = :loaded,

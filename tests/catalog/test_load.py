@@ -190,3 +190,27 @@ def test_i41_a_load_killed_at_any_step_leaves_the_old_catalogue_or_the_new_one(
         assert found in ([("A", "old", "q7")], [("A", "new", "q8"), ("B", "b", "q7")])
     assert kills > 12
     assert scalar(engine, "select count(*) from analytics.product") == 2
+
+
+def test_a_sku_longer_than_an_index_holds_and_a_price_on_the_edge_do_not_stop_the_rest(engine: Engine, tmp_path: Path) -> None:
+    rows = [("A", "", "", "good", "10.005"), ("x" * 5_000, "", "", "long", "1"), ("B", "", "", "edge", "999999999999.999")]
+    path = write_catalogue(tmp_path / "c.csv", rows, header=("sku", "ean", "additional_codes", "name", "price"))
+    result = load_catalog(engine, path)
+    assert (result.loaded, result.quarantined, result.noted) == (2, 1, 1)
+    assert held(engine) == {"c.csv, row 3": "sku_too_long", "c.csv, row 4": "bad_price"}
+    assert str(scalar(engine, "select price from analytics.product where sku = 'A'")) == "10.01"
+
+
+def test_codes_that_differ_only_far_behind_are_two_codes(engine: Engine, tmp_path: Path) -> None:
+    hidden = "\u200b" * 300
+    load_catalog(engine, write_catalogue(tmp_path / "c.csv", [(f"A{hidden}1", "", "", "a"), (f"A{hidden}2", "", "", "b")]))
+    assert [r.sku for r in query(engine, "select sku from analytics.product order by 1")] == ["A1", "A2"]
+    assert scalar(engine, "select count(*) from cloudsales.code_key where product_id is null") == 0
+
+
+def test_a_row_of_codes_leaves_quarantine_when_its_file_is_right(engine: Engine, tmp_path: Path) -> None:
+    load_catalog(engine, write_catalogue(tmp_path / "c.csv", [("A", "", "", "a")]))
+    load_codes(engine, write_catalogue(tmp_path / "codes.csv", [("Q", "N-2"), ("A", "N-2")], header=("sku", "code")))
+    assert held(engine) == {"codes.csv, row 2": "unknown_sku"}
+    load_codes(engine, write_catalogue(tmp_path / "codes.csv", [("A", "N-9"), ("A", "N-2")], header=("sku", "code")))
+    assert held(engine) == {}

@@ -360,3 +360,16 @@ def test_i41_killed_at_any_step_an_apply_leaves_nothing_half_done_and_the_next_o
     after = state(engine)
     assert after["links"] == [("v1", "R-1", "sku"), ("v2", "NOU-1", "created")]
     assert after["pending"] == [(0,)]
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_a_linked_listing_is_looked_at_again_when_its_code_moves_to_another_product_and_the_link_stays(
+    engine: Engine, tmp_path: Path
+) -> None:
+    show(engine, [("v1", "SITE-22", None)])
+    decide(engine)
+    moved = [("R-1", "5941234567899", "site-22", "Rochie din in"), ("R-2", "", "SITE-23", "Fustă plisată")]
+    assert load_catalog(engine, write_catalogue(tmp_path / "catalog.csv", moved)).decided_again == 1
+    decide(engine)
+    (row,) = query(engine, "select sku, reason, candidates from analytics.match_outcome")
+    assert (row.sku, row.reason, row.candidates) == ("R-2", "code_drift", ["R-1"])

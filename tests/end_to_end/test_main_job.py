@@ -46,12 +46,7 @@ def test_the_real_listing_is_linked_302_times_by_sku_140_by_additional_code_and_
                 " or jsonb_array_length(characteristics) = 0 or price is null)"
             )
         )
-        poor = [
-            p
-            for p in datafile.read(shared("data/listing/real_listing.json"))[1]
-            if b'"description":null' in bytes(p) or b'"images":[]' in bytes(p)
-        ]
-    assert bare <= len(poor)
+    assert bare == 0
 
 
 def _import(

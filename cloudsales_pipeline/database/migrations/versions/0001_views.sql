@@ -18,13 +18,13 @@ comment on column analytics.product_code.clashes is 'The loaded catalogue gives 
 create view analytics.listing as
 select l.channel, l.variant_id, l.product_external_id, l.code, l.ean, p.name, p.brand, l.size, l.colour,
        l.price, l.currency, l.channel_stock, p.status, l.first_seen_at,
-       coalesce(l.missing_since, c.listing_seen_at, l.first_seen_at) as last_seen_at,
+       greatest(l.first_seen_at, coalesce(l.missing_since, c.listing_seen_at)) as last_seen_at,
        l.missing_since, l.vat_rate, l.changed_at
 from cloudsales.listing l
 join cloudsales.listing_product p on p.channel = l.channel and p.external_id = l.product_external_id
 join cloudsales.channel c on c.channel = l.channel;
 comment on view analytics.listing is 'One sellable variant as a channel shows it.';
-comment on column analytics.listing.last_seen_at is 'The last complete listing that had it.';
+comment on column analytics.listing.last_seen_at is 'The last import that is known to have had it; for a missing one, the import that missed it.';
 comment on column analytics.listing.missing_since is 'Since when the channel no longer shows it; null while it does. Rows are never deleted.';
 
 create view analytics.listing_category as
