@@ -112,7 +112,8 @@ def _picture(connection: "Connection", channel: str) -> dg.MarkdownMetadataValue
     rows = _select(
         connection,
         "select plan_id, linked, created, suggested, conflict, invalid, duplicate from cloudsales.plan"
-        " where channel = :channel and rows > 0 order by plan_id desc limit :limit",
+        " where channel = :channel and rows > 0 and (state = 'applied' or plan_id = (select max(plan_id) from cloudsales.plan"
+        " where channel = :channel)) order by plan_id desc limit :limit",
         channel=channel,
         limit=PICTURED_IMPORTS,
     )

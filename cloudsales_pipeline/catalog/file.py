@@ -88,9 +88,7 @@ def read_rows(path: Path, *, required: Sequence[str], encoding: str | None = Non
 def _header(path: Path, values: Sequence[str], required: Sequence[str]) -> list[str]:
     columns = [column_name(value) for value in values]
     # another word for one of our columns counts where the file does not have ours
-    columns = [
-        alias if (alias := ALIASES.get(name)) and name not in required and alias not in columns else name for name in columns
-    ]
+    columns = [_ours(name, columns, required) for name in columns]
     if not any(columns):
         raise InputError(f"{path.name} has no header row.", next_step=f"put the column names first: {', '.join(required)}, …")
     missing = [name for name in required if name not in columns]

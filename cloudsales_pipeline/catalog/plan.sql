@@ -37,7 +37,7 @@ select cast(:plan_id as bigint) as plan_id, listing_id, outcome,
        case outcome
            when 'linked' then case
                when linked_product is null then case when ean_state = 'bad' and ean_hits = 0 then 'bad_ean_ignored' end
-               when lowest = linked_product or highest = linked_product then 'existing_link'
+               when lowest = linked_product or highest = linked_product or linked_by = 'manual' then 'existing_link'
                else 'code_drift' end
            when 'created' then 'unknown_code'
            when 'conflict' then case when clashes then 'code_known_twice' else 'codes_disagree' end

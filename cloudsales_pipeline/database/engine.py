@@ -47,7 +47,8 @@ def psql_url(settings: Settings) -> str:
 def create_engine(url: URL | str, *, pool_size: int = 5) -> Engine:
     """An engine on our database.
 
-    `hide_parameters`: an error's text would otherwise carry the row's values into logs and Dagster's event store.
+    `hide_parameters`: an error's text would otherwise carry the statement's values into logs. A constraint's DETAIL line still
+    shows a key: the command line and the Dagster side withhold the driver's text, and so must whoever else logs errors.
     """
     return sa.create_engine(
         url,

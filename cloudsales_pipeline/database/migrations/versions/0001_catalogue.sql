@@ -50,6 +50,7 @@ create table cloudsales.listing_import (
     run_id          text
 );
 create unique index listing_import_one_open on cloudsales.listing_import (channel) where state in ('reading', 'read');
+create index listing_import_by_channel on cloudsales.listing_import (channel, finished_at);
 comment on table cloudsales.listing_import is 'One pass over a channel''s listing; an interrupted one goes on from next_cursor.';
 comment on column cloudsales.listing_import.state is 'reading: pages are still to come; read: all pages are staged; stored: merged; refused: a guard stopped it before anything was touched; abandoned: given up for a new one.';
 comment on column cloudsales.listing_import.rows_in is 'Variants (and unreadable products, one each) = loaded + unchanged + quarantined.';
@@ -239,7 +240,7 @@ create table cloudsales.image (
     noted_at        timestamptz not null default now(),
     fetched_at      timestamptz
 );
-create index image_due on cloudsales.image (due_at) where state = 'due';
+create index image_due on cloudsales.image (channel, due_at) where state = 'due';
 comment on table cloudsales.image is 'An image''s address and what became of fetching it. refused: never asked for, or not an image; failed: given up after several tries.';
 
 create table cloudsales.image_content (
@@ -412,6 +413,7 @@ create table cloudsales.link (
     linked_at       timestamptz not null
 );
 create index link_by_product on cloudsales.link (product_id);
+create index link_by_channel on cloudsales.link (channel, linked_at);
 comment on table cloudsales.link is 'A listing''s tie to a product, with what was compared when it was made.';
 
 create table cloudsales.plan_product (
@@ -433,6 +435,7 @@ create table cloudsales.suggestion (
     decided_at      timestamptz,
     unique nulls not distinct (listing_id, product_id)
 );
+create index suggestion_open on cloudsales.suggestion (listing_id) where state = 'open';
 comment on table cloudsales.suggestion is 'A listing held for a person: it may be this product. Without a product: held by the setting on_no_match.';
 
 create table cloudsales.quarantine (
