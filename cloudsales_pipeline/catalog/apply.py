@@ -83,10 +83,14 @@ def _require_current(connection: Connection, plan: Row[tuple[object, ...]]) -> N
         ),
         {"plan_id": plan.plan_id, "revision": plan.revision},
     )
+    if not plan.rows:  # nothing was to be decided: outdated by whatever is now
+        moved = connection.scalar(
+            sa.text("select count(*) from cloudsales.listing_pending where channel = :channel"), {"channel": plan.channel}
+        )
     if moved:
         raise RefusedError(
-            f"Plan {plan.plan_id} is outdated: {moved} of its {plan.rows} rows were touched by a later change of the"
-            " catalogue or the listing. Nothing was applied.",
+            f"Plan {plan.plan_id} is outdated: {moved} {f'of its {plan.rows} rows' if plan.rows else 'listings'} were touched by"
+            " a later change of the catalogue or the listing. Nothing was applied.",
             next_step=f"cloudsales catalog plan {plan.channel}",
         )
 

@@ -54,6 +54,7 @@ def plan(
     from cloudsales_pipeline.catalog.plan import make_plan
 
     with project() as (settings, engine):
+        settings.channel(channel)
         made = make_plan(engine, channel, settings.catalog)
         passed = _audit(engine, made.plan_id, settings)
         rows = _plan_rows(engine, made.plan_id, outcome, limit)
@@ -62,7 +63,9 @@ def plan(
         return
     print_rows(_outcome_rows(made), as_json=False, title=f"Plan {made.plan_id} of {channel}: {made.rows} rows")
     print_rows(rows, as_json=False, title=f"The first {len(rows)} rows" if rows else "Rows")
-    if passed:
+    if passed and not made.rows:
+        typer.echo(f"Nothing waits for a decision. New listings come with: cloudsales run import_listing --channel {channel}")
+    elif passed:
         typer.echo(f"Plan {made.plan_id}. To do exactly that: cloudsales catalog apply {channel} --plan {made.plan_id}")
     else:
         typer.echo(f"error: Plan {made.plan_id} did not pass its checks (above) and can't be applied.", err=True)
@@ -80,6 +83,7 @@ def apply(
     from cloudsales_pipeline.catalog.plan import make_plan, read_plan
 
     with project() as (settings, engine):
+        settings.channel(channel)
         if plan_id is None:
             plan_id = make_plan(engine, channel, settings.catalog).plan_id
         with engine.connect() as connection:

@@ -61,7 +61,7 @@ def show(engine: Engine, settings: Settings, marketplace: RunningServer, folder:
         twice = connection.scalar(sa.text(TWICE))
     print_rows(counts, as_json=False, title="What became of each variant that FashionUp shows")
     _write(f"The catalogue has {products[0]} products now; {products[1]} of them were made from the listing.")
-    _write(f"Codes that point to two products: {twice}. (What clashes in the retailer's own file links nothing.)\n")
+    _write(f"Codes that the import left on two products: {twice}. (Those that clash in the retailer's own file link nothing.)\n")
     _examples(samples)
     _where_next(settings, marketplace, folder)
     _write(f"Done in {seconds:.0f} s. Run it again: nothing changes, and it is quicker.")
@@ -132,10 +132,11 @@ def _where_next(settings: Settings, marketplace: RunningServer, folder: Path) ->
     _write(f"  Dagster's pages, with these runs:   {shown} demo --ui      then http://127.0.0.1:3000/asset-groups")
     _write(f"  The database (psql, a notebook):    {psql_url(settings)}")
     _write("                                      for example: select * from analytics.match_outcome where outcome = 'conflict'")
-    _write(f"  Commands on the demo's data:        export CLOUDSALES_CONFIG={folder}/cloudsales.yaml")
+    _write(f"  Commands on the demo's data:        export CLOUDSALES_CONFIG={folder.absolute()}/cloudsales.yaml")
     _write(f"                                      {shown} quarantine list --stage match")
     _write(f"                                      {shown} database stop      ends the database when you have seen enough")
-    _write(f"  Your own channel and catalogue:     cloudsales.yaml, then {shown} catalog load FILE and {shown} up\n")
+    _write("  Your own channel and catalogue:     unset CLOUDSALES_CONFIG, write cloudsales.yaml,")
+    _write(f"                                      then {shown} catalog load FILE and {shown} up\n")
 
 
 def _write(text: str) -> None:

@@ -43,7 +43,8 @@ def _print_table(rows: Sequence[Row], title: str, names: list[str]) -> None:
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(clean(row.get(name))) for name in names))
-    Console(highlight=False).print(table)
+    # a pipe or a file has no width of its own: wide enough that no word is cut
+    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def clean(value: object) -> str:

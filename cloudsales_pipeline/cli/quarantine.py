@@ -40,7 +40,8 @@ def retry(
     """Have held listings decided again by the next plan."""
     from cloudsales_pipeline.catalog.review import retry_quarantine
 
-    with project() as (_, engine):
+    with project() as (settings, engine):
+        settings.channel(channel)
         count = retry_quarantine(engine, channel=channel, reference=variant_id)
     typer.echo(f"{count} listings will be decided again: cloudsales catalog plan {channel}")
 

@@ -51,7 +51,11 @@ def run(
             raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
         ops = _listing_config(job, whole_listing=whole_listing or allow_shrink, allow_shrink=allow_shrink)
         success, events = _execute(instance, job, partition, verbose=verbose, ops=ops)
-    print_rows(summary(events), as_json=as_json, title=f"{job} of {partition}: {'done' if success else 'FAILED'}")
+    title, told = f"{job} of {partition}: {'done' if success else 'FAILED'}", summary(events)
+    if told or as_json:
+        print_rows(told, as_json=as_json, title=title)
+    else:
+        typer.echo(title)
     if not success:
         for line in failures(events):
             typer.echo(f"error: {line}", err=True)

@@ -373,3 +373,11 @@ def test_a_linked_listing_is_looked_at_again_when_its_code_moves_to_another_prod
     decide(engine)
     (row,) = query(engine, "select sku, reason, candidates from analytics.match_outcome")
     assert (row.sku, row.reason, row.candidates) == ("R-2", "code_drift", ["R-1"])
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_an_empty_plan_is_outdated_by_the_first_listing(engine: Engine) -> None:
+    plan_id = audited_plan(engine)
+    show(engine, [("v1", "R-1", None)])
+    with pytest.raises(RefusedError, match="1 listings"):
+        apply_plan(engine, plan_id)

@@ -116,7 +116,7 @@ def test_verify_says_what_holds_and_ends_with_1_where_something_does_not(here: P
     ("words", "said"),
     [
         (["catalog", "load", "nothing.csv"], "There is no file nothing.csv"),
-        (["catalog", "plan", "nobody"], "The channel 'nobody' is not known"),
+        (["catalog", "plan", "nobody"], "There is no channel 'nobody'"),
         (["catalog", "apply", "fashionup", "--plan", "99"], "There is no plan 99"),
         (["codes", "add", "NOBODY", "X-1"], "no product with the SKU 'NOBODY'"),
         (["suggestions", "accept", "fashionup", "v9"], "has shown no variant 'v9'"),

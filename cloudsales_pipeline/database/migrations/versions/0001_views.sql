@@ -77,8 +77,8 @@ join cloudsales.product p on p.product_id = k.product_id
 cross join lateral (values
     ('name', lp.name, p.name), ('brand', lp.brand, p.brand), ('size', l.size, p.size), ('colour', l.colour, p.colour),
     ('description', lp.description, p.description)) as d (field, on_channel, in_catalogue)
-where l.missing_since is null and d.on_channel is distinct from d.in_catalogue and d.on_channel is not null;
-comment on view analytics.detail_drift is 'Where a linked listing shows other details than the catalogue has. Reported, never overwritten.';
+where l.missing_since is null and lower(d.on_channel) <> lower(d.in_catalogue);
+comment on view analytics.detail_drift is 'Where a linked listing shows other details than the catalogue has; case and what one side leaves empty do not count. Reported, never overwritten.';
 
 create view analytics.product_image as
 select p.sku, (i.value ->> 'position')::integer as position, i.value ->> 'url' as url,
