@@ -1,4 +1,4 @@
-"""The one HTTP transport: bounded, limited, retried, and kept to the channel's own origin. The only user of httpx.
+"""The one HTTP transport: bounded, limited, retried, and kept to the channel's own origin. It and `attempts` alone use httpx.
 
 What belongs here: one call or one fetch, from its request to bytes or a typed error. What does not: a single attempt
 (`attempts`, the transport's inner half), a channel's words (adapters), pages (`pages`), address rules (`guard`), permits and

@@ -111,8 +111,9 @@ left join cloudsales.product p on p.product_id = r.product_id
 left join cloudsales.listing e on e.listing_id = r.earlier_listing;
 comment on view analytics.plan_row is 'What a plan would do, row by row; the last plan of each channel is kept.';
 
--- Roles belong to the server, not to the database: where ours may not make one, the grants wait for `cloudsales init` by
--- somebody who may.
+-- Roles belong to the server, not to the database. Where ours may not make one and there is none yet, the grants are left out,
+-- and a migration runs once: a superuser makes the role and runs the two grants below by hand (docs/operating.md, "A PostgreSQL
+-- of your own").
 do $$
 begin
     if not exists (select from pg_roles where rolname = 'cloudsales_analyst') then

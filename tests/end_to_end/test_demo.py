@@ -1,0 +1,59 @@
+"""The demo as a stranger runs it, in an empty folder: twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not under pytest's own root: the embedded server runs as another user where the tests run as root."""
+    path = Path(tempfile.mkdtemp(prefix="cs-demo-"))
+    yield path
+    _call(path, "database", "stop", CLOUDSALES_CONFIG=str(path / ".cloudsales" / "demo" / "cloudsales.yaml"))
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _call(folder: Path, *words: str, **variables: str) -> str:
+    program = "from cloudsales_pipeline.cli import main; main()"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDSALES", "DAGSTER"))}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        cwd=folder,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
+    return done.stdout
+
+
+@pytest.mark.timeout(320)
+def test_the_demo_says_what_became_of_every_variant_and_again_changes_nothing(folder: Path) -> None:
+    first = _call(folder, "demo", "--styles", "20")
+    for line in (
+        "by sku",
+        "by additional code",
+        "unknown: made into a product",
+        "Codes that the import left on two products: 0.",
+    ):
+        assert line in first
+    assert "Where to look next" in first
+    again = _call(folder, "demo", "--styles", "20")
+    assert "products created 0, links made 0" in again
+    assert _counts(again) == _counts(first)
+
+
+def _counts(said: str) -> list[str]:
+    table = said[said.index("What became of each variant") : said.index("The catalogue has")]
+    return [line for line in table.splitlines() if line.rstrip()[-1:].isdigit()]
