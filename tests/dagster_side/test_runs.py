@@ -162,7 +162,9 @@ def test_i44_an_import_tells_its_counts_which_add_up(
     assert told["dagster/row_count"] == 0
     assert told["dagster/table_name"].endswith(".analytics.listing")
     columns = {column.name: column.description for column in told["dagster/column_schema"].columns}
-    assert columns["last_seen_at"] == "The last complete listing that had it."
+    assert (
+        columns["last_seen_at"] == "The last import that is known to have had it; for a missing one, the import that missed it."
+    )
     assert [record.data["rows"] for record in told["outcomes"].records] == [6, 3, 1, 2]
     assert channel.closed
     assert _checks(result)["every_channel_imported_lately"].passed
