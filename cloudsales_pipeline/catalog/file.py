@@ -81,6 +81,8 @@ def read_rows(path: Path, *, required: Sequence[str], encoding: str | None = Non
             f"{path.name} is not {error.encoding}, from row {number} or just after it.",
             next_step="save it as UTF-8, or name its encoding: --encoding cp1250",
         ) from None
+    except UnicodeError:
+        raise InputError(f"{path.name} is not {encoding or 'UTF-8'}, from row {number} or just after it.") from None
     except csv.Error as error:
         raise InputError(f"{path.name} can't be read as CSV after row {number}: {error}.") from None
 
@@ -124,9 +126,11 @@ def _csv(path: Path, encoding: str | None) -> Iterator[list[str]]:
     csv.field_size_limit(LONGEST_FIELD)
     chosen = encoding or _marked_encoding(path)
     try:
-        codecs.lookup(chosen)
+        text_encoding = codecs.lookup(chosen)._is_text_encoding
     except LookupError:
-        raise InputError(f"There is no encoding {chosen!r}.", next_step="--encoding cp1250, for example") from None
+        text_encoding = False
+    if not text_encoding:
+        raise InputError(f"There is no text encoding {chosen!r}.", next_step="--encoding cp1250, for example")
     with path.open(encoding=chosen, newline="") as file:
         head = file.readline()
         file.seek(0)

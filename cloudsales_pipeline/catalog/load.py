@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -30,6 +31,11 @@ KNOWN = {"sku", "ean", "additional_codes", "price", *DETAILS}
 REPORT_EVERY = 50_000  # rows
 LONGEST_NAME = 1_000  # characters, the same bound as a listing's
 CENT = Decimal("0.01")
+# 1234 or 1234,50 or 1.234,50 or 1,234.50. Three digits behind a single separator may be thousands or not: that is not guessed.
+_PRICE = re.compile(
+    r"(?P<whole>[0-9]{1,3}(?:\.[0-9]{3})+(?=,)|[0-9]{1,3}(?:,[0-9]{3})+(?=\.)|[0-9]+)"
+    r"(?:[.,](?:(?P<cents>[0-9]{1,2})|(?P<decimals>[0-9]{4,30})))?"
+)
 KEY_SEPARATOR = "|"
 
 STEPS = ("load_products", "load_codes", "load_touched", "load_code_keys", "load_quarantine", "load_counts")
@@ -140,11 +146,12 @@ def _price(text: str) -> tuple[Decimal | None, str | None]:
     """A price, or None and a note: a product is not kept out of the catalogue for its price, or it would be made twice."""
     if not text:
         return None, None
-    try:
-        price = Decimal(text.replace(" ", "").replace(",", ".") if text.count(",") == 1 and "." not in text else text)
-    except InvalidOperation:
+    match = _PRICE.fullmatch("".join(text.split()))
+    if match is None:
         return None, "bad_price"
-    if not price.is_finite() or not 0 <= price < Decimal("1e11"):
+    whole = match["whole"].replace(".", "").replace(",", "")
+    price = Decimal(f"{whole}.{match['cents'] or match['decimals'] or '0'}")
+    if price >= Decimal("1e11"):
         return None, "bad_price"
     return price.quantize(CENT, ROUND_HALF_UP), None
 

@@ -21,6 +21,9 @@ _STRING_END = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _ITEMS = re.compile(rb'\s*\{.*?"items"\s*:\s*\[', re.DOTALL)
 
 
+_MEMBER = re.compile(rb'\s*("(?:[^"\\]|\\.)*")\s*:\s*(.+)', re.DOTALL)
+
+
 class Envelope(Struct, frozen=True):
     """The page's frame. Items are raw; `next_cursor` must be there, null on the last page."""
 
@@ -74,8 +77,31 @@ def _split(body: bytes) -> Page:
     return Page(tuple(items), envelope.next_cursor, envelope.total)
 
 
-def _elements(body: bytes, start: int) -> tuple[list[bytes], int]:
-    """The elements of the array that opened before `start`, and where its closing bracket stands."""
+def members(body: bytes) -> dict[str, bytes]:
+    """The members of a JSON object by their names, their values as they stand, whatever is in them.
+
+    For an object that msgspec can't walk: half a surrogate or 100,000 levels in one value hide the others from it.
+
+    Raises:
+        NotDecodableError: it is no object, or its strings and brackets do not close.
+    """
+    text = body.strip()
+    if not text.startswith(b"{"):
+        raise NotDecodableError
+    found: dict[str, bytes] = {}
+    for part in _elements(text, 1, closing=b"}")[0]:
+        member = _MEMBER.fullmatch(part)
+        if member is None:
+            raise NotDecodableError
+        try:
+            found[msgspec.json.decode(member[1], type=str)] = member[2]
+        except (msgspec.DecodeError, UnicodeError):
+            continue  # a name that is no text is none that we ask for
+    return found
+
+
+def _elements(body: bytes, start: int, *, closing: bytes = b"]") -> tuple[list[bytes], int]:
+    """The elements of the array or object that opened before `start`, and where its closing bracket stands."""
     found: list[bytes] = []
     depth = 0
     begin = start
@@ -84,11 +110,11 @@ def _elements(body: bytes, start: int) -> tuple[list[bytes], int]:
             depth += 1
         elif token in b"]}" and depth:
             depth -= 1
-        elif token in b",]" and not depth:
+        elif token in (b",", closing) and not depth:
             if item := body[begin:position].strip():
                 found.append(item)
             begin = position + 1
-            if token == b"]":
+            if token == closing:
                 return found, position
     raise NotDecodableError
 

@@ -21,6 +21,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from cloudsales_pipeline.channels.attempts import NotDecodableError
+from cloudsales_pipeline.channels.envelope import members
 from cloudsales_pipeline.channels.errors import PayloadError
 from cloudsales_pipeline.channels.port import Image, ListedProduct, ListedVariant, Rejected
 
@@ -136,9 +138,24 @@ def product_id(payload: bytes) -> str:
     except msgspec.ValidationError:
         raise PayloadError("missing_id", "a product without an id that is text") from None
     except _UNREADABLE:
-        raise PayloadError("unreadable", "a product that is not JSON, or nested too deep") from None
+        found = _id_among(_members(payload))
     _check_key(found, "id")
     return found
+
+
+def _members(payload: bytes) -> dict[str, Raw]:
+    """The fields of a product that msgspec can't walk, so that one bad field hides neither the id nor the others."""
+    try:
+        return {name: Raw(value) for name, value in members(payload).items()}
+    except NotDecodableError:
+        raise PayloadError("unreadable", "a product that is not JSON") from None
+
+
+def _id_among(fields: dict[str, Raw]) -> str:
+    try:
+        return msgspec.json.decode(fields["id"], type=str)
+    except (KeyError, *_UNREADABLE):
+        raise PayloadError("missing_id", "a product without an id that is text") from None
 
 
 def parse_product(payload: bytes) -> ListedProduct:
@@ -159,7 +176,7 @@ def _taken_apart(payload: bytes) -> ListedProduct:
     try:
         fields = _OBJECT.decode(payload)
     except _UNREADABLE:
-        raise PayloadError("unreadable", "a product that is not JSON, or nested too deep") from None
+        fields = _members(payload)
     reference = _reference(fields)
     values = {name: _field(fields, name, kind, reason, reference) for name, kind, reason in _STYLE_FIELDS if name in fields}
     for name, reason in (("id", "missing_id"), ("name", "missing_name"), ("updated_at", "bad_time")):

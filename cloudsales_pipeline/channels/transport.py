@@ -313,9 +313,10 @@ class Transport:
     def _parsed(self, url: str, base: httpx.URL | None = None) -> httpx.URL:
         try:
             parsed = base.join(url) if base is not None else httpx.URL(url)
+            host = parsed.host  # decodes it: a false xn-- name shows here
         except (httpx.InvalidURL, UnicodeError, ValueError):
             raise AddressRefusedError("not_a_url", channel=self.channel) from None
-        if parsed.host and not HOST.fullmatch(parsed.host):
+        if host and not HOST.fullmatch(host):
             raise AddressRefusedError("not_a_url", channel=self.channel)
         return parsed
 

@@ -24,6 +24,7 @@ MAX_PIXELS = 50_000_000  # decoded 200 MB; below Pillow's own bomb warning, whic
 THUMBNAIL_SIDE = 256
 FOLDER = "images"
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+ALIASES = {"MPO": "JPEG"}  # several JPEGs in one file, as phones write them; its first is what a JPEG reader shows
 
 _decoding = threading.Lock()  # one picture decoded at a time: memory stays that of one, whatever the number of workers
 
@@ -62,7 +63,9 @@ def check_image(content: bytes) -> CheckedImage:
         width, height = image.size
         if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
             raise NotAnImageError("too_many_pixels")
-        media_type = MEDIA_TYPES[str(image.format)]
+        media_type = MEDIA_TYPES.get(ALIASES.get(str(image.format), str(image.format)), "")
+        if not media_type:
+            raise NotAnImageError("not_an_image")
         thumbnail = _thumbnail(content)
     return CheckedImage(sha256(content).digest(), media_type, width, height, thumbnail)
 

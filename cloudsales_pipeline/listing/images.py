@@ -181,6 +181,8 @@ def _fetched(work: _Work, url: str, attempts: int) -> _Outcome:
         return _Outcome("refused", error.reason)
     except ChannelError as error:
         return _after_failure(error, attempts)
+    except Exception:  # one address must not end the run for the others, whatever a library makes of it
+        return _Outcome("refused", "unreadable")
     store_image(work.data_dir, content, image)
     return _Outcome("stored", None, image, len(content))
 

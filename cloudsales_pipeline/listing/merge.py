@@ -37,7 +37,10 @@ _LISTING = "cloudsales.listing_product, cloudsales.listing, cloudsales.listing_k
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What an import amounts to, in variants; an unreadable product counts as one. Before it: `present` (full only)."""
+    """What an import amounts to, in variants; an unreadable product counts as one.
+
+    `present`: how many there were before it; of a full listing, or where many are gone, else None.
+    """
 
     loaded: int
     unchanged: int
@@ -103,9 +106,10 @@ def guard(figures: Figures, channel: str, limits: LimitSettings, *, full: bool, 
             f" the {limits.max_unreadable_share:.0%} that the settings allow. The listing was left as it is.",
             next_step="look at the channel's answers; raise limits.max_unreadable_share if this is right",
         )
-    if not full or allow_shrink or not figures.present:
+    # of a delta, figures.present is known where so many are gone that their share matters
+    if allow_shrink or not figures.present:
         return
-    if figures.rows_in == 0:
+    if full and figures.rows_in == 0:
         raise RefusedError(
             f"{channel}: the listing came back empty; {figures.present} variants are known. The listing was left as it is.",
             next_step="look at the channel; if it really has nothing any more: cloudsales run import_listing --allow-shrink",

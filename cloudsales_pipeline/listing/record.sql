@@ -54,9 +54,11 @@ update cloudsales.listing_import set state = 'stored', finished_at = :now, rows_
 where import_id = :import_id;
 
 -- step: channel
+-- An import that showed nothing new says nothing of the channel's clock: the watermark stays where it is.
 -- A time beyond our own clock is not trusted as a watermark: one wrong year would hide every later change from a delta.
 update cloudsales.channel c set
     listing_seen_at = case when :full then :now else c.listing_seen_at end,
-    listing_watermark = greatest(c.listing_watermark, least(i.latest_update, i.started_at))
+    listing_watermark = greatest(c.listing_watermark,
+        case when i.latest_update is not null then least(i.latest_update, i.started_at) end)
 from cloudsales.listing_import i
 where i.import_id = :import_id and c.channel = i.channel;

@@ -27,6 +27,7 @@ NAME_CAP = 1_000
 FIELD_CAP = 1_000
 DETAIL_CAP = 300
 PRICE_LIMIT = Decimal(10) ** 12  # numeric(14, 2)
+YEARS = (1970, 2200)
 RATE_LIMIT = Decimal(1000)  # numeric(5, 2)
 INTEGER_LIMIT = 2**31
 NUL = "\x00"
@@ -231,6 +232,8 @@ def _array(values: Sequence[str]) -> str:
 def _check_product(product: ListedProduct) -> None:
     if product.updated_at.tzinfo is None:
         raise PayloadError("time_without_zone", "updated_at has no zone")
+    if not YEARS[0] <= product.updated_at.year <= YEARS[1]:
+        raise PayloadError("bad_time", "updated_at lies in no year of trade")  # and its zone may lead out of the calendar
     texts = [product.name, product.status]
     texts += [text for text in (product.code, product.brand, product.description) if text]
     texts += product.category_ids

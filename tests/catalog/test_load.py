@@ -193,7 +193,7 @@ def test_i41_a_load_killed_at_any_step_leaves_the_old_catalogue_or_the_new_one(
 
 
 def test_a_sku_longer_than_an_index_holds_and_a_price_on_the_edge_do_not_stop_the_rest(engine: Engine, tmp_path: Path) -> None:
-    rows = [("A", "", "", "good", "10.005"), ("x" * 5_000, "", "", "long", "1"), ("B", "", "", "edge", "999999999999.999")]
+    rows = [("A", "", "", "good", "10.0050"), ("x" * 5_000, "", "", "long", "1"), ("B", "", "", "edge", "999999999999.999")]
     path = write_catalogue(tmp_path / "c.csv", rows, header=("sku", "ean", "additional_codes", "name", "price"))
     result = load_catalog(engine, path)
     assert (result.loaded, result.quarantined, result.noted) == (2, 1, 1)
@@ -214,3 +214,18 @@ def test_a_row_of_codes_leaves_quarantine_when_its_file_is_right(engine: Engine,
     assert held(engine) == {"codes.csv, row 2": "unknown_sku"}
     load_codes(engine, write_catalogue(tmp_path / "codes.csv", [("A", "N-9"), ("A", "N-2")], header=("sku", "code")))
     assert held(engine) == {}
+
+
+def test_a_price_is_read_as_it_is_written_or_not_at_all(engine: Engine, tmp_path: Path) -> None:
+    written = ["1234", "1234,5", "1.234,50", "1,234.50", "12.345", "1,234", "1_000", "-1", "1 234,50", "19.990000000000002"]
+    rows = [(f"P{n}", "", "", "x", price) for n, price in enumerate(written)]
+    load_catalog(engine, write_catalogue(tmp_path / "c.csv", rows, header=("sku", "ean", "additional_codes", "name", "price")))
+    prices = [str(r.price) for r in query(engine, "select price from analytics.product order by sku")]
+    assert prices == ["1234.00", "1234.50", "1234.50", "1234.50", "None", "None", "None", "None", "1234.50", "19.99"]
+
+
+@pytest.mark.parametrize("encoding", ["hex", "rot13", "utf-16", "nothing"])
+def test_an_encoding_that_does_not_fit_is_said_in_one_line(engine: Engine, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "c.csv").write_text("sku,name\nA,b\n", encoding="utf-8")
+    with pytest.raises(InputError):
+        load_catalog(engine, tmp_path / "c.csv", encoding=encoding)

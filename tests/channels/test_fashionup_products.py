@@ -180,7 +180,7 @@ def test_a_variant_that_is_none_is_named_by_its_place(wire: Any) -> None:
         (product(status=None), "unknown_status"),
         (product(brand=5), "unreadable"),
         (product(images=["http://x"]), "unreadable"),
-        (product(name="\ud800"), "unreadable"),
+        (product(name="\ud800"), "missing_name"),
         (b"", "unreadable"),
         (b"null", "unreadable"),
         (b"[]", "unreadable"),
@@ -192,11 +192,23 @@ def test_a_product_that_can_not_be_read_has_a_reason(payload: bytes, code: str) 
     assert reason(payload) == code
 
 
-def test_f45_100_000_levels_of_json_are_unreadable_and_no_crash() -> None:
-    deep = b'{"id":"P-1","name":"N","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    assert reason(deep) == "unreadable"
+def test_f45_100_000_levels_of_json_in_a_field_that_nobody_reads_hide_nothing() -> None:
+    deep = product(variant(1))[:-1] + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    assert product_id(deep) == product_id(product(variant(1)))
+    assert len(parse_product(deep).variants) == 1
+
+
+def test_half_an_emoji_in_a_description_hides_no_id_so_that_the_product_stays_known() -> None:
+    cut = product(variant(1), description="frumos \ud83d")
+    assert product_id(cut) == product_id(product(variant(1)))
+    assert reason(cut) == "unreadable"
+
+
+def test_f45_brackets_that_never_close_are_unreadable_and_no_crash() -> None:
+    open_ended = b'{"id":"P-1","x":' + b"[" * 100_000
+    assert reason(open_ended) == "unreadable"
     with pytest.raises(PayloadError, match="unreadable"):
-        product_id(deep)
+        product_id(open_ended)
 
 
 def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:

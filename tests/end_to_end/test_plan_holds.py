@@ -34,3 +34,29 @@ def test_a_held_listing_that_vanishes_leaves_quarantine(engine: Engine) -> None:
     assert [row.reference for row in query(engine, held)] == ["V2"]
     import_listing(engine, FakeChannel([kept]), limits, mode="full")
     assert query(engine, held) == []
+
+
+def test_a_delta_that_loses_most_variants_is_refused_like_a_full_listing(engine: Engine) -> None:
+    def listing(sizes: int, updated_at: str) -> list[dict[str, object]]:
+        return [
+            product(f"P{n}", [variant(f"V{n}-{size}", code=f"C{n}-{size}") for size in range(sizes)], updated_at=updated_at)
+            for n in range(40)
+        ]
+
+    limits = LimitSettings()
+    import_listing(engine, FakeChannel(listing(5, "2026-11-20T10:00:00Z")), limits)
+    with pytest.raises(RefusedError, match="160 of 200"):
+        import_listing(engine, FakeChannel(listing(1, "2026-11-21T10:00:00Z")), limits, mode="delta")
+    assert query(engine, "select count(*) from analytics.listing where missing_since is not null")[0][0] == 0
+
+
+def test_a_quiet_import_leaves_the_watermark_so_that_a_slow_clock_loses_nothing(engine: Engine) -> None:
+    limits = LimitSettings()
+    shown = [product("P1", [variant("V1", code="A")], updated_at="2026-11-20T10:00:00Z")]
+    import_listing(engine, FakeChannel(shown), limits)
+    before = query(engine, "select listing_watermark from cloudsales.channel")
+    import_listing(engine, FakeChannel(shown), limits, mode="delta")
+    assert query(engine, "select listing_watermark from cloudsales.channel") == before
+    late = product("P2", [variant("V2", code="B")], updated_at="2026-11-20T09:55:00Z")  # committed after it was stamped
+    result = import_listing(engine, FakeChannel([*shown, late]), limits, mode="delta")
+    assert result.loaded == 1

@@ -206,3 +206,17 @@ def test_many_workers_fetch_every_address_once(engine: Engine, tmp_path: Path) -
     due(engine, web)
     assert run(engine, web, tmp_path, workers=4).stored == 24
     assert sorted(web.asked) == sorted(web.pages)
+
+
+def test_a_phones_picture_of_several_jpegs_is_a_jpeg() -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    from cloudsales_pipeline.listing.image_files import check_image
+
+    out = BytesIO()
+    frame = Image.new("RGB", (40, 30), "red")
+    frame.save(out, "MPO", save_all=True, append_images=[frame])
+    checked = check_image(out.getvalue())
+    assert (checked.media_type, checked.width, checked.height) == ("image/jpeg", 40, 30)
