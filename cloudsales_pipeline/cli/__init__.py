@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command as typer_command
 
+from cloudsales_pipeline.cli.output import clean
 from cloudsales_pipeline.errors import CloudSalesError, describe_unexpected
 
 if TYPE_CHECKING:
@@ -124,5 +125,5 @@ def main() -> None:
 def one_line(error: Exception) -> str:
     """An error as one line: ours with its next step; any other by class and place, for its text may hold a row's values."""
     if isinstance(error, CloudSalesError):
-        return " ".join(str(error).split())
+        return clean(" ".join(str(error).split()))
     return f"unexpected {describe_unexpected(error)}. Next: {DEBUG_VARIABLE}=1 shows the whole of it"

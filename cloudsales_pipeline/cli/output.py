@@ -26,7 +26,7 @@ def print_rows(rows: Sequence[Row], *, as_json: bool, title: str = "", columns: 
         sys.stdout.write(json.dumps(shown, default=_plain, ensure_ascii=False, indent=1) + "\n")
         return
     if not rows:
-        sys.stdout.write(f"{title}: none\n" if title else "none\n")
+        sys.stdout.write(f"{clean(title)}: none\n" if title else "none\n")
         return
     _print_table(rows, title, list(columns) if columns is not None else list(rows[0]))
 
@@ -37,7 +37,7 @@ def _print_table(rows: Sequence[Row], title: str, names: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(clean(title)) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
     for name in names:
         numbers = all(isinstance(row.get(name), int | float | Decimal | None) for row in rows)
         table.add_column(name, justify="right" if numbers else "left", overflow="fold")

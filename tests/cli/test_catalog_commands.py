@@ -127,3 +127,10 @@ def test_what_can_not_be_done_is_said_in_one_clear_line(here: Path, words: list[
     result = call(*words)
     assert result.exit_code == 1
     assert said in str(result.exception)
+
+
+def test_i48_a_file_names_control_characters_do_not_reach_the_terminal() -> None:
+    from cloudsales_pipeline.cli import one_line
+    from cloudsales_pipeline.errors import InputError
+
+    assert "\x1b" not in one_line(InputError("There is no file nope\x1b[31mRED.csv."))
