@@ -109,7 +109,7 @@ def catalog(context: dg.AssetExecutionContext, project: Project) -> dg.Materiali
 def _picture(connection: "Connection", channel: str) -> dg.MarkdownMetadataValue | dg.TextMetadataValue:
     from cloudsales_pipeline.assets.picture import outcomes_over_time
 
-    rows = _select(
+    rows = metadata.select(
         connection,
         "select plan_id, linked, created, suggested, conflict, invalid, duplicate from cloudsales.plan"
         " where channel = :channel and rows > 0 and (state = 'applied' or plan_id = (select max(plan_id) from cloudsales.plan"
@@ -129,7 +129,7 @@ def _products(connection: "Connection") -> int:
 
 
 def _outcomes(connection: "Connection", channel: str) -> list[dict[str, Any]]:
-    return _select(
+    return metadata.select(
         connection,
         "select outcome, coalesce(matched_by, reason, '') as by, count(*) as listings from cloudsales.match_outcome"
         " where channel = :channel group by 1, 2 order by 3 desc limit :limit",
@@ -139,7 +139,7 @@ def _outcomes(connection: "Connection", channel: str) -> list[dict[str, Any]]:
 
 
 def _quarantine(connection: "Connection", channel: str) -> list[dict[str, Any]]:
-    return _select(
+    return metadata.select(
         connection,
         "select stage, reason, count(*) as rows from cloudsales.quarantine"
         " where channel = :channel and resolved_at is null group by 1, 2 order by 3 desc limit :limit",
@@ -149,7 +149,7 @@ def _quarantine(connection: "Connection", channel: str) -> list[dict[str, Any]]:
 
 
 def _sample_plan(connection: "Connection", plan_id: int) -> list[dict[str, Any]]:
-    return _select(
+    return metadata.select(
         connection,
         "select variant_id, code, ean, outcome, reason, sku, matched_by from analytics.plan_row"
         " where plan_id = :plan limit :limit",
@@ -159,7 +159,7 @@ def _sample_plan(connection: "Connection", plan_id: int) -> list[dict[str, Any]]
 
 
 def _sample_links(connection: "Connection", channel: str) -> list[dict[str, Any]]:
-    return _select(
+    return metadata.select(
         connection,
         "select l.variant_id, p.sku, k.matched_by, k.code, k.ean"
         " from (select * from cloudsales.link where channel = :channel order by linked_at desc limit :limit) k"
@@ -167,9 +167,3 @@ def _sample_links(connection: "Connection", channel: str) -> list[dict[str, Any]
         channel=channel,
         limit=SAMPLE,
     )
-
-
-def _select(connection: "Connection", sql: str, **values: Any) -> list[dict[str, Any]]:
-    import sqlalchemy as sa
-
-    return [dict(row) for row in connection.execute(sa.text(sql), values).mappings()]

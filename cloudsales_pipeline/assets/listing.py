@@ -196,35 +196,31 @@ def _rows(connection: "Connection", view: str, channel: str) -> int:
 
 
 def _sample_categories(connection: "Connection", channel: str) -> list[dict[str, Any]]:
-    return _select(
+    return metadata.select(
         connection,
         "select category_id, path, missing_since from analytics.listing_category where channel = :channel limit :sample",
-        channel,
+        channel=channel,
+        sample=SAMPLE,
     )
 
 
 def _sample_listing(connection: "Connection", channel: str) -> list[dict[str, Any]]:
     """The rows that changed last: those this import brought, if it brought any."""
-    return _select(
+    return metadata.select(
         connection,
         "select l.variant_id, l.code, l.ean, p.name, l.size, l.colour, l.price, l.currency, l.channel_stock"
         " from (select * from cloudsales.listing where channel = :channel order by listing_id desc limit :sample) l"
         " join cloudsales.listing_product p on p.channel = l.channel and p.external_id = l.product_external_id",
-        channel,
+        channel=channel,
+        sample=SAMPLE,
     )
 
 
 def _image_states(connection: "Connection", channel: str) -> list[dict[str, Any]]:
-    return _select(
+    return metadata.select(
         connection,
         "select state, coalesce(reason, '') as reason, count(*) as images from cloudsales.image"
         " where channel = :channel group by 1, 2 order by 3 desc limit 4 * :sample",
-        channel,
+        channel=channel,
+        sample=SAMPLE,
     )
-
-
-def _select(connection: "Connection", sql: str, channel: str) -> list[dict[str, Any]]:
-    import sqlalchemy as sa
-
-    rows = connection.execute(sa.text(sql), {"channel": channel, "sample": SAMPLE})
-    return [dict(row) for row in rows.mappings()]

@@ -37,17 +37,14 @@ def retry_quarantine(engine: Engine, *, channel: str, reference: str | None = No
     """
     with engine.begin() as connection:
         lock_catalogue(connection)
-        return connection.execute(
-            sa.text(
-                "insert into cloudsales.listing_pending (listing_id, channel, revision, code_key, ean_key, ean_state)"
-                " select l.listing_id, l.channel, :revision, l.code_key, l.ean_key, l.ean_state from cloudsales.listing l"
-                " where l.channel = :channel and l.variant_id = coalesce(:reference, l.variant_id) and l.missing_since is null"
-                " and exists (select from cloudsales.quarantine q where q.stage = 'match' and q.channel = l.channel"
-                " and q.reference = l.variant_id and q.resolved_at is null)"
-                " on conflict (listing_id) do update set revision = excluded.revision"
-            ),
-            {"channel": channel, "reference": reference, "revision": next_revision(connection)},
-        ).rowcount
+        return _mark(
+            connection,
+            "l.channel = :channel and l.variant_id = coalesce(:reference, l.variant_id) and exists (select from"
+            " cloudsales.quarantine q where q.stage = 'match' and q.channel = l.channel and q.reference = l.variant_id"
+            " and q.resolved_at is null)",
+            channel=channel,
+            reference=reference,
+        )
 
 
 def dismiss_quarantine(engine: Engine, quarantine_id: int) -> None:
@@ -139,7 +136,7 @@ def reject_suggestion(engine: Engine, channel: str, variant_id: str) -> None:
             ),
             {"listing_id": listing_id},
         )
-        _mark(connection, listing_id)
+        _mark(connection, "l.listing_id = :listing_id", listing_id=listing_id)
 
 
 def _listing(connection: Connection, channel: str, variant_id: str) -> int:
@@ -181,16 +178,15 @@ def _link(connection: Connection, listing_id: int, sku: str) -> None:
     )
     if linked != product_id:
         raise RefusedError("The listing is linked to another product already; nothing was changed.")
-    _mark(connection, listing_id)
+    _mark(connection, "l.listing_id = :listing_id", listing_id=listing_id)
 
 
-def _mark(connection: Connection, listing_id: int) -> None:
-    connection.execute(
-        sa.text(
-            "insert into cloudsales.listing_pending (listing_id, channel, revision, code_key, ean_key, ean_state)"
-            " select listing_id, channel, :revision, code_key, ean_key, ean_state from cloudsales.listing"
-            " where listing_id = :listing_id and missing_since is null"
-            " on conflict (listing_id) do update set revision = excluded.revision"
-        ),
-        {"listing_id": listing_id, "revision": next_revision(connection)},
+def _mark(connection: Connection, which: str, **facts: object) -> int:
+    """Have the listings `l` that are seen now and of which `which` holds decided again; returns how many."""
+    wanted = f"from cloudsales.listing l where l.missing_since is null and {which}"
+    sql = (
+        "insert into cloudsales.listing_pending (listing_id, channel, revision, code_key, ean_key, ean_state)"
+        f" select l.listing_id, l.channel, :revision, l.code_key, l.ean_key, l.ean_state {wanted}"
+        " on conflict (listing_id) do update set revision = excluded.revision"
     )
+    return connection.execute(sa.text(sql), {"revision": next_revision(connection), **facts}).rowcount

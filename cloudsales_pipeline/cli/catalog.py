@@ -46,7 +46,7 @@ def load(
 @app.command()
 def plan(
     channel: Annotated[str, typer.Argument(help="A channel of the settings.")],
-    limit: Annotated[int, typer.Option(help="How many rows to show; all are in analytics.plan_row.")] = ROWS_SHOWN,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows to show; all are in analytics.plan_row.")] = ROWS_SHOWN,
     outcome: Annotated[str | None, typer.Option(help="Only rows of this outcome, for example conflict.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -21,7 +21,7 @@ def quarantine() -> None:
 def list_open(
     stage: Annotated[str | None, typer.Option(help="listing, catalog or match.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only this channel.")] = None,
-    limit: Annotated[int, typer.Option(help="How many rows.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 100,
     as_json: Json = False,
 ) -> None:
     """What is open, oldest first."""

@@ -21,7 +21,7 @@ def suggestions() -> None:
 def list_held(
     channel: Annotated[str | None, typer.Option(help="Only this channel.")] = None,
     state: Annotated[str, typer.Option(help="open, accepted, rejected or expired.")] = "open",
-    limit: Annotated[int, typer.Option(help="How many rows.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 100,
     as_json: Json = False,
 ) -> None:
     """What is held, best score first."""

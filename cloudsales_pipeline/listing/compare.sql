@@ -131,7 +131,7 @@ where not exists (select from incoming i where i.listing_id = c.listing_id);
 -- step: figures
 -- all of them -> the import's figures, in variants; an unreadable product counts as one.
 select loaded, same + held as unchanged, unread + lost as quarantined, unread, gone_rows,
-       case when :full or gone_rows > 50 then (select count(*) from cloudsales.listing where channel = :channel and missing_since is null)
+       case when :full or gone_rows > :floor then (select count(*) from cloudsales.listing where channel = :channel and missing_since is null)
        end as present
 from (
     select (select count(*) from incoming where content_differs or not was_present) as loaded,

@@ -22,7 +22,7 @@ from typing import Literal, Protocol
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.channels.errors import AddressRefusedError, BodyTooLargeError, ChannelError, RateLimitedError
+from cloudsales_pipeline.channels.errors import AddressRefusedError, BodyTooLargeError, RateLimitedError
 from cloudsales_pipeline.errors import CloudSalesError
 from cloudsales_pipeline.listing.image_files import MAX_BYTES, CheckedImage, NotAnImageError, check_image, store_image
 
@@ -179,15 +179,13 @@ def _fetched(work: _Work, url: str, attempts: int) -> _Outcome:
         image = check_image(content)
     except NotAnImageError as error:
         return _Outcome("refused", error.reason)
-    except ChannelError as error:
+    except Exception as error:  # whatever a library makes of one address, it must not end the run for the others
         return _after_failure(error, attempts)
-    except Exception:  # one address must not end the run for the others, whatever a library makes of it
-        return _Outcome("refused", "unreadable")
     store_image(work.data_dir, content, image)
     return _Outcome("stored", None, image, len(content))
 
 
-def _after_failure(error: ChannelError, attempts: int) -> _Outcome:
+def _after_failure(error: Exception, attempts: int) -> _Outcome:
     if isinstance(error, AddressRefusedError):
         return _Outcome("refused", "address")
     if isinstance(error, BodyTooLargeError):

@@ -39,7 +39,7 @@ _LISTING = "cloudsales.listing_product, cloudsales.listing, cloudsales.listing_k
 class Figures:
     """What an import amounts to, in variants; an unreadable product counts as one.
 
-    `present`: how many there were before it; of a full listing, or where many are gone, else None.
+    `present`: how many there were before it; of a full listing, or where more than SHARE_FLOOR are gone, else None.
     """
 
     loaded: int
@@ -67,6 +67,7 @@ def merge(
         "channel": opened.channel,
         "import_id": opened.import_id,
         "full": opened.mode == "full",
+        "floor": SHARE_FLOOR,
         "now": now,
         "started_at": opened.started_at,
         "run_id": run_id,

@@ -114,3 +114,10 @@ def _column_type(values: Sequence[Any]) -> str:
     if found and found <= {int}:
         return "int"
     return "float" if found and found <= {int, float, Decimal} else "string"
+
+
+def select(connection: Connection, sql: str, **values: Any) -> list[dict[str, Any]]:
+    """A query's rows, for `table`."""
+    import sqlalchemy as sa
+
+    return [dict(row) for row in connection.execute(sa.text(sql), values).mappings()]

@@ -285,3 +285,7 @@ def test_whatever_stands_in_a_field_it_is_a_product_or_a_reason(changes: dict[st
 def test_whatever_stands_in_a_variant_the_one_beside_it_goes_on(changes: dict[str, Any]) -> None:
     parsed = parse_product(product(variant(9), variant(**changes)))
     assert parsed.variants[0].variant_id == "V-9"
+
+
+def test_a_time_at_the_calendars_edge_is_passed_on_for_the_listing_to_judge() -> None:
+    assert parse_product(product(variant(1), updated_at="0001-01-01T00:00:00+14:00")).updated_at.year == 1

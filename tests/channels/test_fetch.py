@@ -86,6 +86,7 @@ def test_an_image_on_the_channels_own_origin_is_fetched_without_the_token(server
         ("//cdn.shop.ro/x.png", "scheme"),
         ("", "scheme"),
         ("http://[", "not_a_url"),
+        ("http://xn--/a", "not_a_url"),
         ("http://\ud800/", "not_a_url"),
     ],
 )

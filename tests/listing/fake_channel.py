@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -209,7 +209,7 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def _updated(body: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(body.get("updated_at", UPDATED)).astimezone(UTC)
+    return datetime.fromisoformat(body.get("updated_at", UPDATED))
 
 
 def _variant(body: dict[str, Any], position: int) -> ListedVariant:

@@ -26,6 +26,8 @@ GOOD = product("A", [variant("V1"), variant("V2")])
         (product("B", images=[{"url": "http://x/\x00", "position": 1}]), "B", "bad_text"),
         (product("B", characteristics=[{"name": "a", "value": "\x00"}]), "B", "bad_text"),
         (product("B", category_ids=["\x00"]), "B", "bad_text"),
+        (product("B", updated_at="0001-01-01T00:00:00+14:00"), "B", "bad_time"),
+        (product("B", updated_at="9999-12-31T23:59:59-14:00"), "B", "bad_time"),
         (b"<html>", "payload 4ab6a3a2d6bd0a53d4bc5ea6cc3b9f4c", "unreadable"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",

@@ -220,3 +220,17 @@ def test_a_phones_picture_of_several_jpegs_is_a_jpeg() -> None:
     frame.save(out, "MPO", save_all=True, append_images=[frame])
     checked = check_image(out.getvalue())
     assert (checked.media_type, checked.width, checked.height) == ("image/jpeg", 40, 30)
+
+
+def test_an_error_that_nobody_foresaw_is_that_images_own_and_is_tried_again(engine: Engine, tmp_path: Path) -> None:
+    web = Web(a=picture(), b=picture("blue"))
+    due(engine, web)
+
+    def fetch(url: str, **options: Any) -> Any:
+        if url.endswith("/a"):
+            raise KeyError("a library's surprise")
+        return web(url, **options)
+
+    result = fetch_images(engine, fetch, tmp_path, deadline_seconds=20, workers=1)
+    assert (result.stored, result.refused, result.retry_later) == (1, 0, 1)
+    assert rows(engine)[0][1:] == ("due", "Key", 1)
