@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ DEFAULT_FILE = "cloudsales.yaml"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+ExactShare = Annotated[Decimal, Field(ge=0, le=1, max_digits=10, decimal_places=6)]
+Units = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
 class _Section(BaseModel):
@@ -45,6 +48,9 @@ class LimitSettings(_Section):
     """What we allow ourselves on a channel, and the guards around an import."""
 
     requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 600
+    stock_updates_per_minute: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="How many listings' figures the channel takes a minute, where it limits that too."
+    )
     hold_if_share_to_zero: Share = 0.3
     max_unreadable_share: Share = 0.2
     hold_if_listing_shrinks_by: Share = Field(
@@ -52,12 +58,28 @@ class LimitSettings(_Section):
     )
 
 
+class StockRuleOverride(_Section):
+    """Where a category or a SKU differs from its channel's rule; what is not named is the channel's."""
+
+    warehouses: tuple[Name, ...] | None = None
+    buffer: Units | None = None
+    cap: Units | None = None
+    share: ExactShare | None = None
+
+
 class StockRuleSettings(_Section):
-    """What the channel is shown of our stock."""
+    """What the channel is shown of our stock: the available units of its warehouses, less the buffer, of that the share
+    (rounded down), and at most the cap. A SKU's own rule counts before a category's, and that before the channel's.
+    """
 
     warehouses: tuple[Name, ...] = ()
-    buffer: Annotated[int, Field(ge=0)] = 0
-    cap: Annotated[int, Field(ge=0)] | None = None
+    buffer: Units = 0
+    cap: Units | None = None
+    share: ExactShare = Decimal(1)
+    by_category: dict[str, StockRuleOverride] = Field(
+        default={}, description="By a product's category, its subcategories included (`Rochii` covers `Rochii > Midi`)."
+    )
+    by_sku: dict[str, StockRuleOverride] = {}
 
 
 class OrderSettings(_Section):
@@ -73,8 +95,11 @@ class ChannelSettings(_Section):
     kind: Name
     url: str | None = None
     token_env: str | None = None
-    outbox: str | None = None
-    inbox: str | None = None
+    outbox: str | None = Field(default=None, description="kind store: the folder that its change sets are written to.")
+    inbox: str | None = Field(default=None, description="The folder that the store's movements are read from.")
+    outbox_acknowledged: bool = Field(
+        default=True, description="kind store: whether the store answers each change set; else writing it is enough."
+    )
     stock: StockRuleSettings = StockRuleSettings()
     orders: OrderSettings = OrderSettings()
     limits: LimitSettings = LimitSettings()
@@ -104,6 +129,23 @@ class SuggestionSettings(_Section):
     """Whether probable duplicates are held for a person instead of being created."""
 
     hold_above: Share
+
+
+class StockSettings(_Section):
+    """What holds for stock and its publishing on all channels."""
+
+    lag_objective: timedelta = Field(
+        default=timedelta(seconds=5), description="99 of 100 changes of the last hour reach their channel within this time."
+    )
+    unreached_after: timedelta = Field(
+        default=timedelta(minutes=15), description="A channel with changes to send that took none for so long turns its check red."
+    )
+    reconcile_listings: Annotated[int, Field(ge=1)] = Field(
+        default=20_000, description="How many listings of a channel one reconciliation reads back; the next goes on from there."
+    )
+    settle_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=2.0, description="A dropped file is complete when its size has stayed the same for so long."
+    )
 
 
 class CatalogSettings(_Section):
@@ -139,6 +181,7 @@ class Settings(_Section):
     timezone: str = "Europe/Bucharest"
     warehouses: dict[Name, WarehouseSettings] = {}
     channels: dict[Name, ChannelSettings] = {}
+    stock: StockSettings = StockSettings()
     catalog: CatalogSettings = CatalogSettings()
     quality: QualitySettings = QualitySettings()
     # Sections of the file's contract whose stages are not built yet: accepted as they are, read by nothing.
@@ -160,7 +203,10 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _warehouses_exist(self) -> Settings:
         for name, channel in self.channels.items():
-            named = [*channel.stock.warehouses, *([channel.orders.warehouse] if channel.orders.warehouse else [])]
+            rule = channel.stock
+            overrides = [*rule.by_category.values(), *rule.by_sku.values()]
+            named = [*rule.warehouses, *(name for other in overrides for name in other.warehouses or ())]
+            named += [channel.orders.warehouse] if channel.orders.warehouse else []
             for warehouse in named:
                 if warehouse not in self.warehouses:
                     known = ", ".join(self.warehouses) or "none"
@@ -248,8 +294,13 @@ def _known(path: list[int | str]) -> list[str]:
         "limits": LimitSettings,
         "suggestions": SuggestionSettings,
     }
-    for part in path:
-        model = sections.get(str(part), model)
+    for depth, part in enumerate(path):
+        if path[0] == "channels" and depth > 2 and path[depth - 1] in ("by_category", "by_sku"):
+            model = StockRuleOverride
+        elif depth == 0 and part == "stock":
+            model = StockSettings
+        else:
+            model = sections.get(str(part), model)
     return list(model.model_fields)
 
 

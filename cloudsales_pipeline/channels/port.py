@@ -35,6 +35,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
 
     paging: Paging
     page_size: int
+    own_listing: bool = True  # False: it has no listing of its own and is told of every product, by its SKU
     pages_in_flight: int = 1  # more than 1 only with numbered pages
     catalogue_delta: bool
     stock_batch: int
