@@ -37,7 +37,7 @@ class Server:
     def database(self, name: str) -> Iterator[Engine]:
         """A new, migrated database with one channel, `fashionup`, and an engine on it; dropped at the end."""
         migrate.ensure_database(self.url, name)
-        engine = create_engine(self.url.set(database=name))
+        engine = create_engine(self.url.set(database=name), as_owner=True)
         try:
             migrate.upgrade(engine)
             with engine.begin() as connection:
@@ -45,7 +45,7 @@ class Server:
             yield engine
         finally:
             engine.dispose()
-            admin = create_engine(self.url).execution_options(isolation_level="AUTOCOMMIT")
+            admin = create_engine(self.url, as_owner=True).execution_options(isolation_level="AUTOCOMMIT")
             with admin.connect() as connection:
                 connection.exec_driver_sql(f"drop database {name} with (force)")
             admin.dispose()

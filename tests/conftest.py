@@ -45,7 +45,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def postgres() -> URL:
     """The address of the run's server, on its `postgres` database, with a migrated template beside it."""
     url = make_url(server.start(Path(os.environ[SERVER_VARIABLE])))
-    admin = create_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+    admin = create_engine(url, as_owner=True).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": TEMPLATE_LOCK})
         if not connection.scalar(sa.text("select 1 from pg_database where datname = :name"), {"name": TEMPLATE}):
@@ -53,7 +53,7 @@ def postgres() -> URL:
                 connection.exec_driver_sql(f"alter system set {setting} = off")
             connection.exec_driver_sql("select pg_reload_conf()")
             migrate.ensure_database(url, f"{TEMPLATE}_new")
-            engine = create_engine(url.set(database=f"{TEMPLATE}_new"))
+            engine = create_engine(url.set(database=f"{TEMPLATE}_new"), as_owner=True)
             migrate.upgrade(engine)
             engine.dispose()
             connection.exec_driver_sql(f"alter database {TEMPLATE}_new rename to {TEMPLATE}")
@@ -66,7 +66,7 @@ def postgres() -> URL:
 def database_url(postgres: URL) -> Iterator[URL]:
     """A database of the test's own, with our schema."""
     name = f"t_{uuid.uuid4().hex[:12]}"
-    admin = create_engine(postgres).execution_options(isolation_level="AUTOCOMMIT")
+    admin = create_engine(postgres, as_owner=True).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.exec_driver_sql(f"create database {name} template {TEMPLATE}")
         yield postgres.set(database=name)
@@ -90,6 +90,14 @@ def engine(database_url: URL, settings: Settings) -> Iterator[Engine]:
     engine = create_engine(database_url)
     with engine.begin() as connection:
         migrate.register_channels(connection, settings)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def owner_engine(database_url: URL) -> Iterator[Engine]:
+    """An engine as the tables' owner, to plant what the pipeline's own role may not do."""
+    engine = create_engine(database_url, as_owner=True)
     yield engine
     engine.dispose()
 

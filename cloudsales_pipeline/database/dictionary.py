@@ -91,7 +91,7 @@ def main() -> None:
         url = make_url(server.start(Path(folder)))
         try:
             migrate.ensure_database(url, "dictionary")
-            engine = create_engine(url.set(database="dictionary"))
+            engine = create_engine(url.set(database="dictionary"), as_owner=True)
             migrate.upgrade(engine)
             sys.stdout.write(page(engine))
             engine.dispose()

@@ -44,19 +44,34 @@ def psql_url(settings: Settings) -> str:
     return database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def create_engine(url: URL | str, *, pool_size: int = 5) -> Engine:
-    """An engine on our database.
+def create_engine(url: URL | str, *, pool_size: int = 5, as_owner: bool = False) -> Engine:
+    """An engine on our database, whose connections become the role cloudsales_pipeline where the server has it.
+
+    That role may not change the ledger (I-47). `as_owner`: stay the user of the address, for migrations.
 
     `hide_parameters`: an error's text would otherwise carry the statement's values into logs. A constraint's DETAIL line still
     shows a key: the command line and the Dagster side withhold the driver's text, and so must whoever else logs errors.
     """
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=pool_size,
         pool_pre_ping=True,
         hide_parameters=True,
         connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "cloudsales"},
     )
+    if not as_owner:
+        sa.event.listen(engine, "connect", _become_pipeline)
+    return engine
+
+
+def _become_pipeline(connection: Any, _record: object) -> None:
+    """Give up what the user of the address may do beyond the role; where there is no role, stay as it is."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select set_config('role', rolname, false) from pg_roles"
+            " where rolname = 'cloudsales_pipeline' and pg_has_role(current_user, oid, 'member')"
+        )
+    connection.commit()
 
 
 def engine_for(settings: Settings) -> Engine:
@@ -96,6 +111,13 @@ def steps(package: str, name: str) -> dict[str, str]:
     """The statements of an SQL file of ours by their names, in its order; each stands under a line `-- step: name`."""
     parts = re.split(r"^-- step: (\w+)$", statement(package, name), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def run_script(connection: Connection, text: str) -> None:
+    """Run SQL as it stands, several statements at once: no parameters, so a percent sign or a colon means itself."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute(text)
 
 
 def copy_rows(connection: Connection, copy_sql: str, rows: Any) -> int:

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Connection, Engine
 
-from cloudsales_pipeline.database.engine import DAGSTER_SUFFIX, create_engine, database_url, reachable
+from cloudsales_pipeline.database.engine import DAGSTER_SUFFIX, create_engine, database_url, reachable, run_script, statement
 from cloudsales_pipeline.database.locks import MIGRATION_LOCK
 from cloudsales_pipeline.errors import DatabaseError
 from cloudsales_pipeline.settings import Settings
@@ -32,7 +32,7 @@ def initialise(settings: Settings) -> str:
     with reachable(url):
         for name in (str(url.database), f"{url.database}{DAGSTER_SUFFIX}"):
             ensure_database(url, name)
-        engine = create_engine(url)
+        engine = create_engine(url, as_owner=True)
         try:
             upgrade(engine)
             with engine.begin() as connection:
@@ -44,7 +44,7 @@ def initialise(settings: Settings) -> str:
 
 def ensure_database(url: URL, name: str) -> None:
     """Create the database `name` on the server of `url` where it is missing."""
-    probe = create_engine(url.set(database=name))
+    probe = create_engine(url.set(database=name), as_owner=True)
     try:
         with probe.connect():
             return
@@ -53,7 +53,7 @@ def ensure_database(url: URL, name: str) -> None:
             raise
     finally:
         probe.dispose()
-    admin = create_engine(url.set(database="postgres")).execution_options(isolation_level="AUTOCOMMIT")
+    admin = create_engine(url.set(database="postgres"), as_owner=True).execution_options(isolation_level="AUTOCOMMIT")
     try:
         with admin.connect() as connection:
             quoted = connection.dialect.identifier_preparer.quote(name)
@@ -84,6 +84,7 @@ def upgrade(engine: Engine) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        run_script(connection, statement("cloudsales_pipeline.database", "roles"))
 
 
 def require_current(engine: Engine) -> None:
@@ -100,7 +101,15 @@ def require_current(engine: Engine) -> None:
 
 
 def register_channels(connection: Connection, settings: Settings) -> None:
-    """Give every channel of the settings its row."""
+    """Give every channel and every warehouse of the settings its row."""
+    for name, warehouse in settings.warehouses.items():
+        connection.execute(
+            sa.text(
+                "insert into cloudsales.warehouse (warehouse, name) values (:warehouse, :name)"
+                " on conflict (warehouse) do update set name = excluded.name where warehouse.name <> excluded.name"
+            ),
+            {"warehouse": name, "name": warehouse.name},
+        )
     for name, channel in settings.channels.items():
         connection.execute(
             sa.text(

@@ -27,9 +27,6 @@ CATALOGUE = [
     ("R-2", "", "site-22|SITE-23", "Fustă plisată"),
     ("R-3", "5901234123457", "", "Cămașă"),
 ]
-TABLES = (
-    "product, product_code, code_key, link, match_outcome, quarantine, listing, listing_product, listing_key, plan, suggestion"
-)
 
 
 @pytest.fixture
@@ -326,6 +323,9 @@ ROWS = [
 ]
 
 
+EMPTIED = "link match_outcome suggestion quarantine plan listing listing_product listing_key product_code code_key product".split()
+
+
 @pytest.mark.timeout(120)
 @given(order=st.permutations(ROWS))
 @hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -334,7 +334,8 @@ def test_i02_any_order_of_arrival_gives_the_same_products_and_links(
 ) -> None:
     def run(rows: list[tuple[str, str, str]]) -> dict[str, list[tuple[object, ...]]]:
         with engine.begin() as connection:
-            connection.exec_driver_sql(f"truncate {', '.join('cloudsales.' + t.strip() for t in TABLES.split(','))} cascade")
+            for table in EMPTIED:  # a TRUNCATE would reach the ledger, which refuses it
+                connection.exec_driver_sql(f"delete from cloudsales.{table}")
         load_catalog(engine, write_catalogue(tmp_path / "catalog.csv", CATALOGUE))
         show(engine, rows)
         decide(engine)

@@ -24,7 +24,7 @@ def test_two_processes_may_initialise_a_new_database_at_once(postgres: URL, sett
     failures: list[Exception] = []
 
     def upgrade() -> None:
-        engine = create_engine(url)
+        engine = create_engine(url, as_owner=True)
         try:
             migrate.upgrade(engine)
         except Exception as error:  # collected, and asserted to be none
@@ -40,8 +40,8 @@ def test_two_processes_may_initialise_a_new_database_at_once(postgres: URL, sett
     assert failures == []
 
 
-def test_f31_older_code_refuses_a_newer_schema(settings: Settings, engine: Engine) -> None:
-    with engine.begin() as connection:
+def test_f31_older_code_refuses_a_newer_schema(settings: Settings, engine: Engine, owner_engine: Engine) -> None:
+    with owner_engine.begin() as connection:
         connection.execute(sa.text("update schema_version set version_num = '9999'"))
     with pytest.raises(DatabaseError, match="newer"):
         migrate.require_current(engine)
