@@ -138,7 +138,8 @@ class StockSettings(_Section):
         default=timedelta(seconds=5), description="99 of 100 changes of the last hour reach their channel within this time."
     )
     unreached_after: timedelta = Field(
-        default=timedelta(minutes=15), description="A channel with changes to send that took none for so long turns its check red."
+        default=timedelta(minutes=15),
+        description="A channel that has changes to take and took none for so long turns its check red.",
     )
     reconcile_listings: Annotated[int, Field(ge=1)] = Field(
         default=20_000, description="How many listings of a channel one reconciliation reads back; the next goes on from there."

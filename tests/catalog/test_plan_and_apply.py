@@ -323,7 +323,19 @@ ROWS = [
 ]
 
 
-EMPTIED = "link match_outcome suggestion quarantine plan listing listing_product listing_key product_code code_key product".split()
+EMPTIED = [
+    "link",
+    "match_outcome",
+    "suggestion",
+    "quarantine",
+    "plan",
+    "listing",
+    "listing_product",
+    "listing_key",
+    "product_code",
+    "code_key",
+    "product",
+]
 
 
 @pytest.mark.timeout(120)

@@ -1,0 +1,137 @@
+"""`cloudsales stock …`: movements by hand and by file, what is there, and what channels were told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from cloudsales_pipeline.cli.output import Json, print_rows
+from cloudsales_pipeline.cli.stages import project
+from cloudsales_pipeline.errors import InputError, RefusedError
+
+if TYPE_CHECKING:
+    from cloudsales_pipeline.stock.movements import Movement, Refused
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+Warehouse = Annotated[str, typer.Argument(help="A warehouse of the settings.")]
+Sku = Annotated[str, typer.Argument(help="The product's SKU, or another of its codes.")]
+Quantity = Annotated[int, typer.Argument(help="Whole pieces.")]
+Reference = Annotated[str, typer.Option(help="The business document; posted once, a repeat does nothing.")]
+At = Annotated[str | None, typer.Option(help="When it happened (2026-11-24 18:30; the settings' time zone). Default: now.")]
+
+
+@app.callback()
+def stock() -> None:
+    """The stock ledger: every movement has a reference, and is never changed afterwards."""
+
+
+@app.command()
+def receive(warehouse: Warehouse, sku: Sku, quantity: Quantity, reference: Reference, at: At = None) -> None:
+    """Goods came in."""
+    _post(at, ("receipt", warehouse, quantity), sku=sku, reference=reference)
+
+
+@app.command()
+def issue(warehouse: Warehouse, sku: Sku, quantity: Quantity, reference: Reference, at: At = None) -> None:
+    """Goods were sold or left; refused where orders hold them."""
+    _post(at, ("sale", warehouse, quantity), sku=sku, reference=reference)
+
+
+@app.command()
+def transfer(
+    origin: Warehouse, destination: Warehouse, sku: Sku, quantity: Quantity, reference: Reference, at: At = None
+) -> None:
+    """Goods went from one warehouse to another: two movements that sum to nothing."""
+    if origin == destination:
+        raise typer.BadParameter("origin and destination are the same", param_hint="DESTINATION")
+    _post(at, ("transfer_out", origin, quantity), ("transfer_in", destination, quantity), sku=sku, reference=reference)
+
+
+@app.command()
+def count(warehouse: Warehouse, sku: Sku, quantity: Quantity, reference: Reference, at: At = None) -> None:
+    """What a count found. Below what orders hold, the newest reservations go back to waiting."""
+    _post(at, ("count", warehouse, quantity), sku=sku, reference=reference)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # so that -2 is a number, not an option
+def adjust(warehouse: Warehouse, sku: Sku, quantity: Quantity, reference: Reference, at: At = None) -> None:
+    """Correct by so many pieces, up or down (-2)."""
+    _post(at, ("adjustment", warehouse, quantity), sku=sku, reference=reference)
+
+
+@app.command()
+def load(
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX: reference, warehouse, sku, reason, quantity[, occurred_at].")],
+    encoding: Annotated[str | None, typer.Option(help="Of a CSV; default UTF-8.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Take in a file of movements, once by its content. Rows that can't be posted go to quarantine, and are shown."""
+    from cloudsales_pipeline.stock.files import load_file
+
+    with project() as (settings, engine):
+        result = load_file(engine, file, timezone=settings.timezone, encoding=encoding)
+    told = {name: getattr(result, name) for name in ("rows_in", "loaded", "unchanged", "quarantined")}
+    note = "this content was taken in before; nothing was done" if result.taken_before else ""
+    print_rows([{"file": file.name, **told, "note": note}], as_json=as_json, title="Movements")
+    if result.refused and not as_json:
+        rows = [{"row": one.movement.row, "reason": one.reason, **_evidence(one)} for one in result.refused[:20]]
+        print_rows(rows, as_json=False, title="In quarantine (at most 20 shown; all: cloudsales quarantine list --stage stock)")
+
+
+@app.command()
+def show(sku: Sku, as_json: Json = False) -> None:
+    """A product's levels, its last movements, and what each channel shows of it."""
+    from cloudsales_pipeline.stock.story import levels_of, movements_of, publications_of
+
+    with project() as (_, engine), engine.connect() as connection:
+        levels, movements, told = levels_of(connection, sku), movements_of(connection, sku), publications_of(connection, sku)
+    if as_json:
+        print_rows([{"levels": levels, "movements": movements, "publications": told}], as_json=True)
+        return
+    print_rows(levels, as_json=False, title=f"{sku}: what is there")
+    print_rows(movements, as_json=False, title="Last movements, newest first")
+    print_rows(told, as_json=False, title="What channels should show, and were told")
+
+
+def _post(at: str | None, *legs: tuple[str, str, int], sku: str, reference: str) -> None:
+    from cloudsales_pipeline.stock.movements import Movement, post
+
+    with project() as (settings, engine):
+        instant = _instant(at, settings.timezone)
+        movements: list[Movement] = [
+            Movement(reference, warehouse, sku, reason, quantity, instant) for reason, warehouse, quantity in legs
+        ]
+        result = post(engine, movements)
+    if result.refused:
+        raise _refusal(result.refused[0])
+    if result.unchanged:
+        typer.echo(f"{reference} was posted before with the same content: nothing was done.")
+        return
+    taken = f" {result.displaced} pieces went from reservations back to waiting." if result.displaced else ""
+    typer.echo(f"{reference}: posted, {result.posted} {'movement' if result.posted == 1 else 'movements'}.{taken}")
+
+
+def _instant(text: str | None, timezone: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("write it as 2026-11-24 18:30", param_hint="--at") from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(timezone))
+
+
+def _refusal(refused: Refused) -> Exception:
+    evidence = "; ".join(f"{name}: {value}" for name, value in _evidence(refused).items() if name != "what")
+    what = f"{refused.reason}: {refused.detail.get('what', '')}{f' ({evidence})' if evidence else ''}. Nothing was posted."
+    kind = InputError if refused.reason in ("unknown_sku", "unknown_warehouse") else RefusedError
+    return kind(what, next_step="cloudsales stock show SKU says what is there")
+
+
+def _evidence(refused: Refused) -> dict[str, Any]:
+    return {name: ", ".join(value) if isinstance(value, list) else value for name, value in refused.detail.items()}

@@ -1,0 +1,161 @@
+"""Files of movements: reference, warehouse, sku, reason, quantity[, occurred_at], as CSV or spreadsheet.
+
+What belongs here: a file's rows as movements, taking a file in once by its content, and the quarantine of rows that can't be
+posted. What does not: judging a movement (`movements`) and how a file is read as text (`catalog.file`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from cloudsales_pipeline.catalog.file import FileRow, read_rows
+from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.stock.movements import Movement, PostResult, Refused, post_movements
+
+COLUMNS = ("reference", "warehouse", "sku", "reason", "quantity")
+LONGEST_TEXT = 200  # of a field that is kept as evidence
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of a file; rows_in = loaded + unchanged + quarantined (I-44). taken_before: the same content was in already."""
+
+    file_id: int
+    rows_in: int
+    loaded: int
+    unchanged: int
+    quarantined: int
+    taken_before: bool = False
+    refused: tuple[Refused, ...] = ()
+
+
+def load_file(
+    engine: Engine,
+    path: Path,
+    *,
+    timezone: str,
+    encoding: str | None = None,
+    channel: str = "",
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> FileResult:
+    """Take a file of movements in, whole, in one transaction; the same content again, under any name, does nothing (F-30).
+
+    Rows that can't be posted are in quarantine with their row number, reason and evidence; the others are posted. `channel`
+    is the store that dropped it: its sales are facts, and take precedence over reservations.
+
+    Raises:
+        InputError: the file can't be read as a whole: no such file, no header, not a spreadsheet, a quote that never closes.
+    """
+    rows = list(read_rows(path, required=COLUMNS, encoding=encoding))
+    content = path.read_bytes()
+    facts = {
+        "channel": channel,
+        "name": path.name,
+        "hash": hashlib.blake2b(content, digest_size=16).digest(),
+        "bytes": len(content),
+    }
+    queries = steps(__package__, "files")
+    with engine.begin() as connection:
+        file_id = connection.scalar(sa.text(queries["claim"]), facts)
+        if file_id is None:
+            before = connection.execute(sa.text(queries["before"]), facts).one()
+            return FileResult(
+                before.file_id, before.rows_in, before.loaded, before.unchanged, before.quarantined, taken_before=True
+            )
+        good, bad = _parse(rows, ZoneInfo(timezone))
+        posted = post_movements(connection, good, now=now(), facts=bool(channel), file_id=file_id)
+        result = _counted(file_id, len(rows), posted, bad)
+        _quarantine(connection, path.name, channel, result.refused)
+        _resolve_posted(connection, good, posted)
+        connection.execute(sa.text(queries["count"]), {"file_id": file_id, **_counts(result)})
+        connection.execute(sa.text(queries["summary"]), {"channel": channel, **_counts(result)})
+    return result
+
+
+def _counted(file_id: int, rows_in: int, posted: PostResult, bad: list[Refused]) -> FileResult:
+    refused = tuple(sorted([*bad, *posted.refused], key=lambda one: one.movement.row))
+    return FileResult(file_id, rows_in, posted.posted, posted.unchanged, len(refused), refused=refused)
+
+
+def _counts(result: FileResult) -> dict[str, int]:
+    return {name: getattr(result, name) for name in ("rows_in", "loaded", "unchanged", "quarantined")}
+
+
+def _parse(rows: list[FileRow], zone: ZoneInfo) -> tuple[list[Movement], list[Refused]]:
+    good: list[Movement] = []
+    bad: list[Refused] = []
+    for row in rows:
+        movement, fault = parse_row(row, zone)
+        if fault:
+            bad.append(Refused(movement, *fault))
+        else:
+            good.append(movement)
+    return good, bad
+
+
+def parse_row(row: FileRow, zone: ZoneInfo) -> tuple[Movement, tuple[str, dict[str, object]] | None]:
+    """A row as a movement, and a reason code with evidence where it is none. Pure. A time without a zone is in `zone` (F-33)."""
+    fields = {name: row.fields.get(name, "").strip() for name in (*COLUMNS, "occurred_at")}
+    movement = Movement(fields["reference"], fields["warehouse"], fields["sku"], fields["reason"].lower(), 0, row=row.number)
+    if row.fault:
+        return movement, (row.fault, {"what": "the row has more or fewer fields than the header: was the file cut?"})
+    quantity, fault = read_quantity(fields["quantity"])
+    if fault:
+        return movement, (fault, {"what": "a whole number of pieces is expected", "found": fields["quantity"][:LONGEST_TEXT]})
+    try:
+        at = _instant(fields["occurred_at"], zone)
+    except ValueError:
+        evidence: dict[str, object] = {"what": "a time such as 2026-11-24 18:30", "found": fields["occurred_at"][:LONGEST_TEXT]}
+        return movement, ("bad_time", evidence)
+    return Movement(movement.reference, movement.warehouse, movement.sku, movement.reason, quantity, at, row.number), None
+
+
+def read_quantity(text: str) -> tuple[int, str | None]:
+    """A whole number of pieces, and a reason code where it is none: `3` and `3.0` are, `2.5`, `1e12` and words are not."""
+    whole = re.fullmatch(r"([+-]?\d{1,18})(?:\.0+)?", text)
+    if whole:
+        return int(whole[1]), None
+    return 0, "quantity_fraction" if re.fullmatch(r"[+-]?\d+[.,]\d+", text) else "bad_quantity"
+
+
+def _instant(text: str, zone: ZoneInfo) -> datetime | None:
+    if not text:
+        return None
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=zone)
+
+
+def _quarantine(connection: Connection, name: str, channel: str, refused: tuple[Refused, ...]) -> None:
+    if not refused:
+        return
+    rows = [
+        {
+            "reference": f"{name}:{one.movement.row}",
+            "reason": one.reason,
+            "detail": {
+                **{field: getattr(one.movement, field)[:LONGEST_TEXT].replace("\x00", "") for field in COLUMNS[:4]},
+                "quantity": one.movement.quantity,
+                **one.detail,
+            },
+        }
+        for one in refused
+    ]
+    connection.execute(sa.text(steps(__package__, "files")["quarantine"]), {"channel": channel, "rows": json.dumps(rows)})
+
+
+def _resolve_posted(connection: Connection, good: list[Movement], posted: PostResult) -> None:
+    """Lines that waited in quarantine and are posted now are settled."""
+    still = {(one.movement.reference, one.movement.sku) for one in posted.refused}
+    settled = [line for line in good if (line.reference, line.sku) not in still]
+    values = {"references": [line.reference for line in settled], "skus": [line.sku for line in settled]}
+    connection.execute(sa.text(steps(__package__, "files")["settle"]), values)

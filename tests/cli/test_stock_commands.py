@@ -1,0 +1,89 @@
+"""`cloudsales stock` as a person types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from sqlalchemy.engine import URL, Engine
+from typer.testing import CliRunner, Result
+
+from cloudsales_pipeline.cli import app
+from cloudsales_pipeline.errors import CloudSalesError
+from tests.stock.shelf import levels, stock_world
+
+
+@pytest.fixture
+def here(engine: Engine, database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with settings on the test's database, as the current one."""
+    stock_world(engine)
+    settings = {
+        "database": {"url": database_url.render_as_string(hide_password=False)},
+        "warehouses": {"CENTRAL": {}, "CLUJ": {}},
+        "channels": {"fashionup": {"kind": "fashionup", "url": "http://127.0.0.1:9/v1"}},
+    }
+    (tmp_path / "cloudsales.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLOUDSALES_CONFIG", raising=False)
+    return tmp_path
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def done(*words: str) -> str:
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_receive_issue_transfer_count_and_adjust_move_the_levels(here: Path, engine: Engine) -> None:
+    assert done("stock", "receive", "CENTRAL", "R-1", "10", "--reference", "NIR-1") == "NIR-1: posted, 1 movement.\n"
+    done("stock", "issue", "CENTRAL", "R-1", "2", "--reference", "BON-1")
+    assert done("stock", "transfer", "CENTRAL", "CLUJ", "R-1", "3", "--reference", "T-1") == "T-1: posted, 2 movements.\n"
+    done("stock", "adjust", "CENTRAL", "R-1", "-1", "--reference", "SPART-1")
+    done("stock", "count", "CLUJ", "R-1", "2", "--reference", "INV-1")
+    assert levels(engine) == {("CENTRAL", "R-1"): (4, 0), ("CLUJ", "R-1"): (2, 0)}
+
+
+def test_a_repeat_says_so_and_other_content_is_refused_with_what_was_posted(here: Path) -> None:
+    done("stock", "receive", "CENTRAL", "R-1", "10", "--reference", "NIR-1")
+    assert "nothing was done" in done("stock", "receive", "CENTRAL", "R-1", "10", "--reference", "NIR-1")
+    result = call("stock", "receive", "CENTRAL", "R-1", "11", "--reference", "NIR-1")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, CloudSalesError)
+    assert "receipt 10 of R-1 in CENTRAL" in str(result.exception)
+
+
+def test_more_than_there_is_is_refused_with_what_there_is(here: Path, engine: Engine) -> None:
+    done("stock", "receive", "CENTRAL", "R-1", "1", "--reference", "NIR-1")
+    result = call("stock", "issue", "CENTRAL", "R-1", "2", "--reference", "BON-1")
+    assert result.exit_code == 1
+    assert "not_enough_stock" in str(result.exception)
+    assert levels(engine) == {("CENTRAL", "R-1"): (1, 0)}
+
+
+def test_a_fraction_is_wrong_usage(here: Path) -> None:
+    assert call("stock", "receive", "CENTRAL", "R-1", "1.5", "--reference", "NIR-1").exit_code == 2
+
+
+def test_load_shows_what_it_took_in_and_what_waits(here: Path) -> None:
+    (here / "m.csv").write_text(
+        "reference,warehouse,sku,reason,quantity\nNIR-1,CENTRAL,R-1,receipt,5\nNIR-2,CENTRAL,R-9,receipt,5\n", encoding="utf-8"
+    )
+    (told,) = json.loads(done("stock", "load", "m.csv", "--json"))
+    assert (told["rows_in"], told["loaded"], told["quarantined"]) == (2, 1, 1)
+    assert "taken in before" in json.loads(done("stock", "load", "m.csv", "--json"))[0]["note"]
+    held = json.loads(done("quarantine", "list", "--stage", "stock", "--json"))
+    assert [(row["reference"], row["reason"]) for row in held] == [("m.csv:3", "unknown_sku")]
+
+
+def test_show_tells_a_products_stock_story(here: Path) -> None:
+    done("stock", "receive", "CENTRAL", "R-1", "5", "--reference", "NIR-1")
+    (story,) = json.loads(done("stock", "show", "R-1", "--json"))
+    assert [(level["warehouse"], level["available"]) for level in story["levels"]] == [("CENTRAL", 5)]
+    assert [move["reference"] for move in story["movements"]] == ["NIR-1"]
+    assert call("stock", "show", "R-9").exit_code == 1
