@@ -22,6 +22,10 @@ LISTING_IMPORT_LOCK = 7_301_003
 """With the channel's hash as second number: one import of a channel's listing at a time."""
 
 
+STOCK_RULES_LOCK = 7_301_005
+"""One transaction at a time brings the settings' stock rules into the database; taken before any other lock of its own."""
+
+
 def lock_catalogue(connection: Connection) -> None:
     """Wait until no other transaction writes to the catalogue; held until this one ends."""
     connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": CATALOGUE_LOCK})
