@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,10 +17,11 @@ from hypothesis import settings as configure
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
+from cloudsales_pipeline.catalog.load import load_catalog
 from cloudsales_pipeline.errors import InputError
 from cloudsales_pipeline.settings import Settings, StockRuleSettings
 from cloudsales_pipeline.stock.rules import simulate_rule, sync_rules
-from tests.catalog.shop import query, scalar
+from tests.catalog.shop import query, scalar, write_catalogue
 from tests.stock.rule_world import move, move_in, put_listings, put_products, reserve, shown, with_channels
 
 UNITS = st.integers(0, 1_000_000_000)
@@ -146,15 +148,16 @@ def test_i22_a_channel_without_a_rule_any_more_is_left_as_it_is_and_never_zeroed
     assert sync_rules(engine, with_channels(settings, **emptied)) == {}
 
 
-def test_another_category_in_the_catalogue_brings_the_product_under_its_rule(engine: Engine, settings: Settings) -> None:
+def test_another_category_in_the_catalogue_brings_the_product_under_its_rule(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
     put_products(engine, "P", "Q", category="Pantofi")
     put_listings(engine, "P", "Q")
     move(engine, "P", "A", 10)
     move(engine, "Q", "A", 10)
     rule = {"warehouses": ["A"], "by_category": {"Rochii": {"cap": 2}}}
     sync_rules(engine, with_channels(settings, fashionup={"stock": rule}))
-    with engine.begin() as connection:
-        connection.execute(sa.text("update cloudsales.product set category = 'Rochii > Midi' where sku = 'P'"))
+    load_catalog(engine, write_catalogue(tmp_path / "c.csv", [("P", "P", "Rochii > Midi")], ("sku", "name", "category")))
     assert shown(engine) == {"vP": (2, 2), "vQ": (10, 1)}
 
 

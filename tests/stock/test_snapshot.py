@@ -54,7 +54,7 @@ def test_a_snapshot_taken_again_writes_only_what_has_become_known_since(engine: 
     move(engine, "Q", "A", -2)  # back-dated
     assert take_snapshot(engine, SPRING, ZONE) == SnapshotResult(2, 1, 1)
     rows = query(engine, "select sku, on_hand from analytics.stock_snapshot order by 1")
-    assert [tuple(row) for row in rows] == [("P", 5), ("Q", 4)]
+    assert {row.sku: row.on_hand for row in rows} == {"P": 5, "Q": 4}
 
 
 def test_a_day_that_has_not_ended_has_no_snapshot(engine: Engine) -> None:
