@@ -21,7 +21,8 @@ begin
         exception when duplicate_object or unique_violation then null;  -- another database of the server made it just now
         end;
     end loop;
-    if not pg_has_role(current_user, 'cloudsales_pipeline', 'member') then
+    -- From 16 on, who may make roles is a member of those they made, but may not become them.
+    if not pg_has_role(current_user, 'cloudsales_pipeline', case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end) then
         execute format('grant cloudsales_pipeline to %I', current_user);
     end if;
 

@@ -34,7 +34,7 @@ def test_a_view_s_column_inherits_the_comment_of_the_column_it_shows(engine: Eng
     assert comments["product_code", "normalised"] == "The form that is compared."
 
 
-def test_a_bar_or_a_line_break_in_a_comment_does_not_break_the_table(engine: Engine) -> None:
-    with engine.begin() as connection:
+def test_a_bar_or_a_line_break_in_a_comment_does_not_break_the_table(owner_engine: Engine) -> None:
+    with owner_engine.begin() as connection:
         connection.exec_driver_sql("comment on column analytics.link.sku is 'a|b\nc'")
-    assert r"| sku | text | a\|b c |" in dictionary.page(engine)
+    assert r"| sku | text | a\|b c |" in dictionary.page(owner_engine)
