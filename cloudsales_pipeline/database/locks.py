@@ -21,6 +21,10 @@ it, so that what a plan has seen and what came after it can be told apart."""
 LISTING_IMPORT_LOCK = 7_301_003
 """With the channel's hash as second number: one import of a channel's listing at a time."""
 
+STOCK_PUSH_LOCK = 7_301_004
+"""With the channel's hash as second number: one publisher of a channel's stock at a time. Its holder waits for no other
+advisory lock (stock.lease)."""
+
 
 STOCK_RULES_LOCK = 7_301_005
 """One transaction at a time brings the settings' stock rules into the database; taken before any other lock of its own."""
