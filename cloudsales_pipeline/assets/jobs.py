@@ -7,12 +7,19 @@ once at a time; into the catalogue one at a time whatever the channel, for they 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from cloudsales_pipeline.resources.channels import CHANNELS
+from cloudsales_pipeline.resources.channels import CHANNELS, PUBLISHING_CHANNELS
 
 SLOT_TAG = "cloudsales/slot"
 
 
-def _job(name: str, description: str, *assets: str, slot_per_channel: bool = True) -> UnresolvedAssetJobDefinition:
+def _job(
+    name: str,
+    description: str,
+    *assets: str,
+    slot_per_channel: bool = True,
+    stage: str = "listing",
+    partitions: dg.DynamicPartitionsDefinition = CHANNELS,
+) -> UnresolvedAssetJobDefinition:
     def tags(channel: str) -> dict[str, str]:
         return {SLOT_TAG: f"{name}:{channel}" if slot_per_channel else name}
 
@@ -20,8 +27,10 @@ def _job(name: str, description: str, *assets: str, slot_per_channel: bool = Tru
         name,
         selection=dg.AssetSelection.assets(*assets),
         description=description,
-        tags={"stage": "catalog" if "catalog" in assets else "listing"},
-        config=dg.PartitionedConfig(CHANNELS, run_config_for_partition_key_fn=lambda channel: {}, tags_for_partition_key_fn=tags),
+        tags={"stage": stage},
+        config=dg.PartitionedConfig(
+            partitions, run_config_for_partition_key_fn=lambda channel: {}, tags_for_partition_key_fn=tags
+        ),
     )
 
 
@@ -38,6 +47,7 @@ import_catalog = _job(
     "catalog_plan",
     "catalog",
     slot_per_channel=False,
+    stage="catalog",
 )
 
 fetch_images = _job(
@@ -46,4 +56,12 @@ fetch_images = _job(
     "product_images",
 )
 
-JOBS = (import_listing, import_catalog, fetch_images)
+publish_stock = _job(
+    "publish_stock",
+    "Send a channel the stock figures that differ, until none does. The sensor stock_deltas does so by itself.",
+    "stock_publication",
+    stage="stock",
+    partitions=PUBLISHING_CHANNELS,
+)
+
+JOBS = (import_listing, import_catalog, fetch_images, publish_stock)

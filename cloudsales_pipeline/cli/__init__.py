@@ -39,6 +39,7 @@ COMMANDS = {
     "init": Lazy("cloudsales_pipeline.cli.init", "Make or upgrade the database; twice is no harm."),
     "up": Lazy("cloudsales_pipeline.cli.up", "Dagster's webserver and daemon on the configured database."),
     "run": Lazy("cloudsales_pipeline.cli.run", "One Dagster job in this process."),
+    "work": Lazy("cloudsales_pipeline.cli.work", "Publish stock as it changes, beside Dagster; until Ctrl-C or SIGTERM."),
     "catalog": Lazy("cloudsales_pipeline.cli.catalog", "Load the retailer's catalogue; plan and apply an import into it."),
     "codes": Lazy("cloudsales_pipeline.cli.codes", "Give products additional codes, one or a file of them."),
     "stock": Lazy("cloudsales_pipeline.cli.stock", "Movements by hand and by file; what is there, what channels were told."),

@@ -16,7 +16,19 @@ from cloudsales_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     import dagster as dg
 
-COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
+PUBLISHED = ("requests", "pushed", "acknowledged", "stale", "rejected", "held", "due")
+COUNTS = (
+    "rows_in",
+    "loaded",
+    "unchanged",
+    "quarantined",
+    "missing",
+    "products_created",
+    "links_made",
+    "stored",
+    "still_due",
+    *PUBLISHED,
+)
 
 
 class JobFailedError(CloudSalesError):
@@ -24,6 +36,7 @@ class JobFailedError(CloudSalesError):
 
 
 LISTING_JOB = "import_listing"
+PUBLISHING_JOB = "publish_stock"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -44,7 +57,7 @@ def run(
     from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance
 
     settings = load_settings()
-    partition = _channel(settings, channel)
+    partition = _channel(settings, channel, job)
     with open_instance(settings) as instance:
         end_dead_runs(instance)
         if date is not None:
@@ -117,19 +130,21 @@ def _job(name: str) -> dg.JobDefinition:
     return definitions.resolve_job_def(name)
 
 
-def _channel(settings: Settings, asked: str | None) -> str:
-    from cloudsales_pipeline.resources.channels import importing_channels
+def _channel(settings: Settings, asked: str | None, job: str) -> str:
+    from cloudsales_pipeline.resources.channels import wanted_partitions
 
+    names = wanted_partitions(settings)["publishing_channel" if job == PUBLISHING_JOB else "channel"]
     if asked is not None:
-        return asked if settings.channel(asked).url is not None else _no_listing(asked)
-    names = importing_channels(settings)
+        settings.channel(asked)
+        return asked if asked in names else _not_for_it(asked, job)
     if len(names) != 1:
         raise typer.BadParameter(f"say which: {', '.join(names) or 'the settings have none'}", param_hint="--channel")
     return names[0]
 
 
-def _no_listing(name: str) -> str:
-    raise typer.BadParameter(f"the channel {name} has no url, so no listing to import", param_hint="--channel")
+def _not_for_it(name: str, job: str) -> str:
+    why = "no stock.warehouses, so no stock to be told of" if job == PUBLISHING_JOB else "no url, so no listing to import"
+    raise typer.BadParameter(f"the channel {name} has {why}", param_hint="--channel")
 
 
 def summary(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
@@ -141,7 +156,7 @@ def summary(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
             continue
         if event.event_type_value == "ASSET_MATERIALIZATION":
             made = event.step_materialization_data.materialization
-            found = {name: made.metadata[name].value for name in COUNTS if name in made.metadata}
+            found = {name: made.metadata[name].value for name in TOLD if name in made.metadata}
             told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.items())
             rows.append({"what": made.asset_key.to_user_string(), "kind": "asset", "result": told or "done"})
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":

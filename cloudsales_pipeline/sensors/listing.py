@@ -11,9 +11,10 @@ import dagster as dg
 
 from cloudsales_pipeline.assets.jobs import fetch_images, import_catalog
 from cloudsales_pipeline.checks.listing import ASSET, CHECK, freshness_metadata, import_ages, late
-from cloudsales_pipeline.resources.channels import CHANNELS, PARTITION_TAG, importing_channels, partition_changes
+from cloudsales_pipeline.resources.channels import PARTITION_TAG, importing_channels, partition_changes, wanted_partitions
 from cloudsales_pipeline.resources.failures import clear_failures
 from cloudsales_pipeline.resources.project import Project
+from cloudsales_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -31,7 +32,7 @@ UNDER_WAY = [
 @dg.sensor(
     minimum_interval_seconds=14,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Keeps the partitions equal to the channels of the settings that have a listing.",
+    description="Keeps the partitions equal to the channels of the settings: those with a listing, those told of our stock.",
     tags={"stage": "channels"},
     asset_selection=dg.AssetSelection.assets("marketplace_listing"),
 )
@@ -41,13 +42,23 @@ def channel_partitions(context: dg.SensorEvaluationContext, project: Project) ->
 
     with clear_failures():
         settings = project.settings()
-        added, gone = partition_changes(context.instance.get_dynamic_partitions("channel"), settings)
-        if not added and not gone:
+        requests = _partition_requests(context.instance, settings)
+        if not requests:
             return dg.SkipReason("the partitions are the channels of the settings")
         with project.engine() as engine, engine.begin() as connection:
             register_channels(connection, settings)
-    requests = [CHANNELS.build_add_request(added)] if added else []
-    return dg.SensorResult(dynamic_partitions_requests=[*requests, *([CHANNELS.build_delete_request(gone)] if gone else [])])
+    return dg.SensorResult(dynamic_partitions_requests=requests)
+
+
+def _partition_requests(
+    instance: dg.DagsterInstance, settings: Settings
+) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    for definition, wanted in wanted_partitions(settings).items():
+        added, gone = partition_changes(instance.get_dynamic_partitions(definition), wanted)
+        requests += [dg.AddDynamicPartitionsRequest(definition, added)] if added else []
+        requests += [dg.DeleteDynamicPartitionsRequest(definition, gone)] if gone else []
+    return requests
 
 
 @dg.sensor(

@@ -1,0 +1,34 @@
+"""`cloudsales work`: publishes stock as it changes, in a process of its own, faster than the sensor does."""
+
+from __future__ import annotations
+
+import typer
+
+from cloudsales_pipeline.cli.processes import until_signal
+from cloudsales_pipeline.settings import load_settings
+
+ROUND_SECONDS = 300.0  # the settings are read anew that often
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def work() -> None:
+    """Publish stock as it changes, until Ctrl-C or SIGTERM. It takes over from the sensor stock_deltas while it runs."""
+    from cloudsales_pipeline.database.engine import engine_for
+    from cloudsales_pipeline.stock.channels import publishing_channels
+    from cloudsales_pipeline.stock.publishing import publish_all
+
+    settings = load_settings()
+    engine = engine_for(settings)
+    names = ", ".join(publishing_channels(settings))
+    try:
+        with until_signal() as stopping:
+            typer.echo(f"Publishing stock to {names or 'no channel yet: none has stock.warehouses'}. Ctrl-C ends it.")
+            while not stopping.is_set():
+                settings = load_settings()
+                if not publish_all(settings, engine, seconds=ROUND_SECONDS, stop=stopping, wait_for_lease=ROUND_SECONDS):
+                    stopping.wait(10)
+    finally:
+        engine.dispose()
+    typer.echo("Ended.")
