@@ -17,18 +17,8 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PUBLISHED = ("requests", "pushed", "acknowledged", "stale", "rejected", "held", "due")
-COUNTS = (
-    "rows_in",
-    "loaded",
-    "unchanged",
-    "quarantined",
-    "missing",
-    "products_created",
-    "links_made",
-    "stored",
-    "still_due",
-    *PUBLISHED,
-)
+COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
+TOLD = (*COUNTS, *PUBLISHED)
 
 
 class JobFailedError(CloudSalesError):

@@ -22,7 +22,7 @@ REPORT_EVERY_SECONDS = 60.0
 @dg.sensor(
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sends every channel the stock figures that differ, in a loop inside its own tick: under a lease for each channel,"
+    description="Sends a channel the stock figures that differ, in a loop inside its own tick: under a lease for each channel,"
     " so that it never sends beside a run or a worker. Reports what was sent once a minute.",
     tags={"stage": "stock"},
     asset_selection=dg.AssetSelection.assets("stock_publication"),
@@ -52,10 +52,12 @@ def _materialization(engine: "Engine", name: str, result: "PublishResult") -> dg
 
 def _told(results: "dict[str, PublishResult]") -> str:
     """One line for all channels."""
-    lines = []
-    for name, result in results.items():
-        state = f"{result.pushed} sent, {result.due} due, {result.held} held"
-        lines.append(
-            f"{name}: {state}{f' ({result.failure})' if result.failure else ''}" if result.led else f"{name}: sent by another"
-        )
+    lines = [f"{name}: {_state(result)}" for name, result in results.items()]
     return "; ".join(lines) or "no channel is told of stock: set channels.NAME.stock.warehouses"
+
+
+def _state(result: "PublishResult") -> str:
+    if not result.led:
+        return "sent by another"
+    state = f"{result.pushed} sent, {result.due} due, {result.held} held"
+    return f"{state}, last error {result.failure}" if result.failure else state

@@ -6,6 +6,7 @@ published. A lease needs no end of its own: a killed process loses it with its c
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,11 +63,16 @@ class Lease:
 
 
 @contextmanager
-def channel_lease(engine: Engine, channel: str, *, wait_seconds: float = 0.0) -> Iterator[Lease | None]:
-    """Hold the channel's lease on a connection of its own; None where another holds it for longer than `wait_seconds`."""
+def channel_lease(
+    engine: Engine, channel: str, *, wait_seconds: float = 0.0, stop: threading.Event | None = None
+) -> Iterator[Lease | None]:
+    """Hold the channel's lease on a connection of its own; None where another holds it for longer than `wait_seconds`.
+
+    `stop` ends the waiting.
+    """
     keys = {"lock": STOCK_PUSH_LOCK, "channel": channel}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not _taken(connection, keys, time.monotonic() + wait_seconds):
+        if not _taken(connection, keys, time.monotonic() + wait_seconds, stop or threading.Event()):
             yield None
             return
         try:
@@ -76,12 +82,11 @@ def channel_lease(engine: Engine, channel: str, *, wait_seconds: float = 0.0) ->
             _let_go(connection)
 
 
-def _taken(connection: Connection, keys: dict[str, object], deadline: float) -> bool:
+def _taken(connection: Connection, keys: dict[str, object], deadline: float, stop: threading.Event) -> bool:
     ask = sa.text("select pg_try_advisory_lock(:lock, hashtext(:channel))")
     while not connection.scalar(ask, keys):
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline or stop.wait(ASK_AGAIN_SECONDS):
             return False
-        time.sleep(ASK_AGAIN_SECONDS)
     return True
 
 

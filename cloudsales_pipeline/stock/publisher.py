@@ -95,7 +95,8 @@ def publish_opening(
     Raises:
         DatabaseError, sqlalchemy's errors: the database; what was not written down is sent again, which does no harm.
     """
-    with channel_lease(engine, name, wait_seconds=wait_for_lease) as lease:
+    patience = min(wait_for_lease, deadline - time.monotonic())
+    with channel_lease(engine, name, wait_seconds=patience, stop=stop) as lease:
         if lease is None:
             return PublishResult(led=False)
         publisher = _Publisher(engine, lease, open_channel, limits, deadline, stop or threading.Event())
