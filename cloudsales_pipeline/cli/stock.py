@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,9 @@ from cloudsales_pipeline.cli.stages import project
 from cloudsales_pipeline.errors import InputError, RefusedError
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from cloudsales_pipeline.settings import Settings
     from cloudsales_pipeline.stock.movements import Movement, Refused
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
@@ -74,6 +78,7 @@ def load(
     from cloudsales_pipeline.stock.files import load_file
 
     with project() as (settings, engine):
+        _know_settings(engine, settings)
         result = load_file(engine, file, timezone=settings.timezone, encoding=encoding)
     told = {name: getattr(result, name) for name in ("rows_in", "loaded", "unchanged", "quarantined")}
     note = "this content was taken in before; nothing was done" if result.taken_before else ""
@@ -98,10 +103,70 @@ def show(sku: Sku, as_json: Json = False) -> None:
     print_rows(told, as_json=False, title="What channels should show, and were told")
 
 
+@app.command()
+def balance(
+    at: At = None,
+    known_at: Annotated[str | None, typer.Option(help="As it was believed then: without what was recorded later.")] = None,
+    warehouse: Annotated[str | None, typer.Option(help="Only this warehouse.")] = None,
+    sku: Annotated[str | None, typer.Option(help="Only this product.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What was on hand and reserved at a past moment."""
+    from cloudsales_pipeline.stock.balances import balances
+
+    with project() as (settings, engine), engine.connect() as connection:
+        rows = balances(
+            connection,
+            at=_instant(at, settings.timezone),
+            known_at=_instant(known_at, settings.timezone, "--known-at"),
+            warehouse=warehouse,
+            sku=sku,
+        )
+    print_rows(rows, as_json=as_json, title="Balances")
+
+
+@app.command("try-rule")
+def try_rule(
+    channel: Annotated[str, typer.Argument()],
+    warehouses: Annotated[list[str] | None, typer.Option("--warehouse", help="Again for each; default: as it is.")] = None,
+    buffer: Annotated[int | None, typer.Option(min=0)] = None,
+    cap: Annotated[int | None, typer.Option(min=0)] = None,
+    share: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How many past days.")] = 14,
+    as_json: Json = False,
+) -> None:
+    """What another rule would have shown on the channel at each past day's end. Nothing is changed."""
+    from cloudsales_pipeline.stock.rules import simulate_rule
+
+    with project() as (settings, engine), engine.connect() as connection:
+        named = {
+            "warehouses": tuple(warehouses) if warehouses else None,
+            "buffer": buffer,
+            "cap": cap,
+            "share": None if share is None else Decimal(str(share)),
+        }
+        other = {name: value for name, value in named.items() if value is not None}
+        rule = settings.channel(channel).stock.model_copy(update=other)
+        rows = simulate_rule(connection, channel, rule, days=days, until=datetime.now(UTC), timezone=settings.timezone)
+    print_rows(rows, as_json=as_json, title=f"{channel}: the rule in force beside the other")
+
+
+@app.command("release-hold")
+def release_hold(channel: Annotated[str, typer.Argument()]) -> None:
+    """Let the zeroes go that the brake held, after a look at them."""
+    from cloudsales_pipeline.stock.pushes import release_hold as release
+
+    with project() as (settings, engine):
+        settings.channel(channel)
+        count = release(engine, channel)
+    typer.echo(f"{channel}: {count} listings will go to zero with the next push." if count else f"{channel}: nothing is held.")
+
+
 def _post(at: str | None, *legs: tuple[str, str, int], sku: str, reference: str) -> None:
     from cloudsales_pipeline.stock.movements import Movement, post
 
     with project() as (settings, engine):
+        _know_settings(engine, settings)
         instant = _instant(at, settings.timezone)
         movements: list[Movement] = [
             Movement(reference, warehouse, sku, reason, quantity, instant) for reason, warehouse, quantity in legs
@@ -116,13 +181,23 @@ def _post(at: str | None, *legs: tuple[str, str, int], sku: str, reference: str)
     typer.echo(f"{reference}: posted, {result.posted} {'movement' if result.posted == 1 else 'movements'}.{taken}")
 
 
-def _instant(text: str | None, timezone: str) -> datetime | None:
+def _know_settings(engine: Engine, settings: Settings) -> None:
+    """Warehouses and rules that the settings have only now."""
+    from cloudsales_pipeline.database.migrate import register_channels
+    from cloudsales_pipeline.stock.rules import sync_rules
+
+    with engine.begin() as connection:
+        register_channels(connection, settings)
+    sync_rules(engine, settings)
+
+
+def _instant(text: str | None, timezone: str, option: str = "--at") -> datetime | None:
     if text is None:
         return None
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter("write it as 2026-11-24 18:30", param_hint="--at") from None
+        raise typer.BadParameter("write it as 2026-11-24 18:30", param_hint=option) from None
     return found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(timezone))
 
 

@@ -94,7 +94,11 @@ def claim(connection: Connection, channel: str, limit: int) -> Claim:
         return Claim()
     first = rows[0]
     return Claim(
-        tuple(Due(row[0], row[1], row[2], row[3]) for row in rows), first.zeros, int(first.zeroed), first.shown, first.released
+        tuple(Due(row.publication_id, row.variant_id, row.quantity, row.version) for row in rows),
+        first.zeros,
+        int(first.zeroed),
+        first.shown,
+        first.released,
     )
 
 

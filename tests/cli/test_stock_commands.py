@@ -87,3 +87,25 @@ def test_show_tells_a_products_stock_story(here: Path) -> None:
     assert [(level["warehouse"], level["available"]) for level in story["levels"]] == [("CENTRAL", 5)]
     assert [move["reference"] for move in story["movements"]] == ["NIR-1"]
     assert call("stock", "show", "R-9").exit_code == 1
+
+
+def test_balance_tells_what_was_and_what_was_believed_then(here: Path) -> None:
+    done("stock", "receive", "CENTRAL", "R-1", "10", "--reference", "NIR-1", "--at", "2026-11-01 10:00")
+    done("stock", "issue", "CENTRAL", "R-1", "4", "--reference", "BON-1", "--at", "2026-11-03 10:00")
+    (then,) = json.loads(done("stock", "balance", "--at", "2026-11-02", "--json"))
+    assert (then["warehouse"], then["sku"], then["on_hand"]) == ("CENTRAL", "R-1", 10)
+    believed = json.loads(done("stock", "balance", "--at", "2026-11-02", "--known-at", "2026-11-02", "--json"))
+    assert believed == []  # nothing of it was recorded yet
+
+
+def test_a_warehouse_added_to_the_settings_is_known_to_the_next_command(here: Path, engine: Engine) -> None:
+    file = here / "cloudsales.yaml"
+    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    settings["warehouses"]["NOU"] = {}
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    done("stock", "receive", "NOU", "R-1", "1", "--reference", "NIR-1")
+    assert levels(engine) == {("NOU", "R-1"): (1, 0)}
+
+
+def test_nothing_held_is_said_when_a_hold_is_released(here: Path) -> None:
+    assert done("stock", "release-hold", "fashionup") == "fashionup: nothing is held.\n"
