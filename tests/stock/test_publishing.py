@@ -71,7 +71,7 @@ def test_one_channel_that_is_down_does_not_keep_the_figures_from_another(
         LISTINGS,
         "ChannelUnreachableError",
     )
-    assert [write.outcome for write in state.stock_history] == ["set"] * LISTINGS
+    assert [write.result for write in state.stock_history] == ["set"] * LISTINGS
 
 
 def test_a_channel_without_anything_due_is_not_even_opened(
