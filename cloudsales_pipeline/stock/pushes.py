@@ -93,13 +93,8 @@ def claim(connection: Connection, channel: str, limit: int) -> Claim:
     if not rows:
         return Claim()
     first = rows[0]
-    return Claim(
-        tuple(Due(row.publication_id, row.variant_id, row.quantity, row.version) for row in rows),
-        first.zeros,
-        int(first.zeroed),
-        first.shown,
-        first.released,
-    )
+    due = tuple(Due(row.publication_id, row.variant_id, row.quantity, row.version) for row in rows)
+    return Claim(due, first.zeros, int(first.zeroed), first.shown, first.released)
 
 
 def brake(engine: Engine, channel: str, claimed: Claim, share: float) -> bool:

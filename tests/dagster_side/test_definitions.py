@@ -58,6 +58,7 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         "product_images": "listing",
         "catalog_plan": "catalog",
         "catalog": "catalog",
+        "stock_publication": "stock",
     }
     for name, spec in specs.items():
         assert spec.description, name
@@ -78,10 +79,12 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
         "product_images": {"marketplace_listing"},
         "catalog_plan": {"marketplace_listing"},
         "catalog": {"catalog_plan", "marketplace_categories"},
+        "stock_publication": {"catalog"},
     }
     graph = defs.resolve_asset_graph()
     named = {key.to_user_string(): graph.get(key).partitions_def for key in graph.materializable_asset_keys}
-    assert {name: getattr(partitions, "name", None) for name, partitions in named.items()} == dict.fromkeys(flow, "channel")
+    wanted = dict.fromkeys(flow, "channel") | {"stock_publication": "publishing_channel"}
+    assert {name: getattr(partitions, "name", None) for name, partitions in named.items()} == wanted
 
 
 def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> None:
@@ -109,8 +112,8 @@ def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions
     for sensor in defs.sensors or []:
         assert sensor.description, sensor.name
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING, sensor.name
-        # the daemon steps by five seconds: 15 would tick each 20
-        assert (sensor.minimum_interval_seconds or 0) % 5 == 4, sensor.name
+        # the daemon steps by five seconds: 15 would tick each 20; stock_deltas ticks as often as it can
+        assert (sensor.minimum_interval_seconds or 0) % 5 == (1 if sensor.name == "stock_deltas" else 4), sensor.name
 
 
 def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Definitions) -> None:
@@ -120,6 +123,7 @@ def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Defi
         "import_listing": "import_listing:fashionup",
         "fetch_images": "fetch_images:fashionup",
         "import_catalog": "import_catalog",
+        "publish_stock": "publish_stock:fashionup",
     }
     limits = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
     assert {"key": "cloudsales/slot", "value": {"applyLimitPerUniqueValue": True}, "limit": 1} in limits
