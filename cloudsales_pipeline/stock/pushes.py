@@ -43,6 +43,7 @@ class Claim(Struct, frozen=True):
     zeroed_lately: int = 0
     shown: int | None = None
     released: bool = False
+    holding: bool = False
 
 
 class Answer(Struct, frozen=True):
@@ -94,17 +95,20 @@ def claim(connection: Connection, channel: str, limit: int) -> Claim:
         return Claim()
     first = rows[0]
     due = tuple(Due(row.publication_id, row.variant_id, row.quantity, row.version) for row in rows)
-    return Claim(due, first.zeros, int(first.zeroed), first.shown, first.released)
+    return Claim(due, first.zeros, int(first.zeroed), first.shown, first.released, first.holding)
 
 
 def brake(engine: Engine, channel: str, claimed: Claim, share: float) -> bool:
     """Hold the zeroes that are due where they, with those of the last 15 minutes, are more than `share` of what the channel
-    shows (I-26); whether they are held. The count of what it shows is made anew before anything is held."""
-    if claimed.released or not claimed.zeros or not _too_many(claimed, claimed.shown, share):
+    shows (I-26), or where others are held already; whether they are held. The count of what the channel shows is made anew
+    before a hold begins."""
+    if claimed.released or not claimed.zeros:
+        return False
+    if not claimed.holding and not _too_many(claimed, claimed.shown, share):
         return False
     with engine.begin() as connection:
         shown: int = _run(connection, "count_shown", channel=channel).scalar_one()
-        if not _too_many(claimed, shown, share):
+        if not claimed.holding and not _too_many(claimed, shown, share):
             return False
         of = shown + claimed.zeroed_lately
         _run(connection, "hold", channel=channel, share=round((claimed.zeros + claimed.zeroed_lately) / of, 4) if of else 1.0)

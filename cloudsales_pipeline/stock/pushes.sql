@@ -34,7 +34,7 @@ with claimed as (
     order by urgency, publication_id limit :limit
 )
 select k.publication_id, k.variant_id, k.quantity, k.version, z.zeros, l.zeroed, c.shown,
-       coalesce(c.released_until > clock_timestamp(), false) as released
+       coalesce(c.released_until > clock_timestamp(), false) as released, coalesce(c.hold_since is not null, false) as holding
 from claimed k
 cross join (select count(*) as zeros from cloudsales.publication
             where channel = :channel and state = 'due' and urgency = 0 and quantity = 0 and shown_quantity > 0) z
