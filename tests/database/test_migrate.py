@@ -4,6 +4,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from sqlalchemy.engine import URL, Engine
 
 from cloudsales_pipeline.database import migrate
@@ -71,3 +72,27 @@ def test_i47_the_analyst_writes_nothing(engine: Engine) -> None:
         connection.execute(sa.text("set role cloudsales_analyst"))
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
             connection.execute(sa.text("delete from analytics.product"))
+
+
+def test_a_database_of_the_first_release_is_upgraded_with_its_data_and_its_plans_can_still_be_dropped(postgres: URL) -> None:
+    url = postgres.set(database="t_first_release")
+    migrate.ensure_database(url, "t_first_release")
+    owner = create_engine(url, as_owner=True)
+    with owner.begin() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    with owner.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into cloudsales.product (sku, name, created_at, changed_at) values ('A', 'Rochie', now(), now())"
+        )
+        connection.exec_driver_sql("create table cloudsales.plan_row_7 partition of cloudsales.plan_row for values in (7)")
+    migrate.upgrade(owner)
+    migrate.upgrade(owner)
+    owner.dispose()
+    pipeline = create_engine(url)
+    with pipeline.begin() as connection:
+        assert connection.exec_driver_sql("select current_user").scalar() == "cloudsales_pipeline"
+        assert connection.exec_driver_sql("select sku from analytics.product").scalars().all() == ["A"]
+        connection.exec_driver_sql("drop table cloudsales.plan_row_7")
+    pipeline.dispose()
