@@ -198,11 +198,20 @@ def bucket_table(channel: str) -> str:
 def _pool(database: Engine) -> ConnectionPool:
     from psycopg_pool import ConnectionPool
 
+    from cloudsales_pipeline.database.engine import become_pipeline
+
     _, parameters = database.dialect.create_connect_args(database.url)
     options = f"{parameters.get('options', '')} -c search_path=cloudsales -c timezone=UTC -c synchronous_commit=off".strip()
     kwargs = {**parameters, "options": options, "connect_timeout": int(POOL_SECONDS), "application_name": "cloudsales limiter"}
     return ConnectionPool(
-        kwargs=kwargs, min_size=1, max_size=2, num_workers=1, open=False, timeout=POOL_SECONDS, name="cloudsales-limiter"
+        kwargs=kwargs,
+        configure=become_pipeline,
+        min_size=1,
+        max_size=2,
+        num_workers=1,
+        open=False,
+        timeout=POOL_SECONDS,
+        name="cloudsales-limiter",
     )
 
 

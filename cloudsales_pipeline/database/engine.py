@@ -60,12 +60,12 @@ def create_engine(url: URL | str, *, pool_size: int = 5, as_owner: bool = False)
         connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "cloudsales"},
     )
     if not as_owner:
-        sa.event.listen(engine, "connect", _become_pipeline)
+        sa.event.listen(engine, "connect", lambda connection, _record: become_pipeline(connection))
     return engine
 
 
-def _become_pipeline(connection: Any, _record: object) -> None:
-    """Give up what the user of the address may do beyond the role; where there is no role, stay as it is."""
+def become_pipeline(connection: Any) -> None:
+    """Have a new connection give up what its user may do beyond the role; where there is no role, it stays as it is."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select set_config('role', rolname, false) from pg_roles"

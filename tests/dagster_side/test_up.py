@@ -86,6 +86,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("product_images",): "listing",
             ("catalog_plan",): "catalog",
             ("catalog",): "catalog",
+            ("stock_publication",): "stock",
         }
         told = _ask(port, SWITCHES)
         states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in told["sensorsOrError"]["results"]}
