@@ -91,7 +91,14 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
         told = _ask(port, SWITCHES)
         states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in told["sensorsOrError"]["results"]}
         assert set(states.values()) == {"RUNNING"}
-        assert set(states) == {"channel_partitions", "listing_changed", "images_due", "listing_freshness", "run_failures"}
+        assert set(states) == {
+            "channel_partitions",
+            "listing_changed",
+            "images_due",
+            "listing_freshness",
+            "stock_deltas",
+            "run_failures",
+        }
         assert told["partitions"]["partitionKeys"] == ["fashionup"]
 
         second = subprocess.run(
