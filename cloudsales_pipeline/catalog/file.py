@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,12 @@ class FileRow:
     number: int
     fields: dict[str, str]
     fault: str | None = None
+
+
+def content_hash(path: Path) -> bytes:
+    """BLAKE2b-128 of a file's bytes: the same content under another name is the same."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
 def column_name(header: str) -> str:

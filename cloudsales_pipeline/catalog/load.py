@@ -6,7 +6,6 @@ others. Codes that the file no longer has go; codes added by hand or by a channe
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.catalog.apply import mark_pending
-from cloudsales_pipeline.catalog.file import FileRow, read_rows
+from cloudsales_pipeline.catalog.file import FileRow, content_hash, read_rows
 from cloudsales_pipeline.catalog.plan import tune_for_bulk
 from cloudsales_pipeline.codes import LONGEST_CODE, EanState, code_key, read_ean, written_code
 from cloudsales_pipeline.database.engine import copy_rows, statement
@@ -165,13 +164,9 @@ def _additional(batch: list[tuple[int, str]]) -> Iterator[tuple[object, ...]]:
 
 
 def _record(connection: Connection, path: Path, result: LoadResult, started_at: datetime) -> None:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
     facts = {
         "name": path.name,
-        "hash": digest.digest(),
+        "hash": content_hash(path),
         "started_at": started_at,
         "rows_in": result.rows_in,
         "loaded": result.loaded,

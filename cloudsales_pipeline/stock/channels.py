@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from cloudsales_pipeline.settings import Settings
+from cloudsales_pipeline.settings import Settings, StockRuleSettings
 
 
 def publishing_channels(settings: Settings) -> list[str]:
-    """The channels that are told of our stock: those whose rule names a warehouse."""
-    return [name for name, channel in settings.channels.items() if channel.stock.warehouses]
+    """The channels that are told of our stock: those with a rule that names a warehouse, be it a category's or a SKU's alone."""
+    return [name for name, channel in settings.channels.items() if _names_warehouses(channel.stock)]
+
+
+def _names_warehouses(rule: StockRuleSettings) -> bool:
+    overrides = [*rule.by_category.values(), *rule.by_sku.values()]
+    return bool(rule.warehouses) or any(override.warehouses for override in overrides)

@@ -6,7 +6,6 @@ posted. What does not: judging a movement (`movements`) and how a file is read a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -18,8 +17,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from cloudsales_pipeline.catalog.file import FileRow, read_rows
+from cloudsales_pipeline.catalog.file import FileRow, content_hash, read_rows
 from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.stock.movements import Movement, PostResult, Refused, post_movements
 
 COLUMNS = ("reference", "warehouse", "sku", "reason", "quantity")
@@ -55,15 +55,10 @@ def load_file(
 
     Raises:
         InputError: the file can't be read as a whole: no such file, no header, not a spreadsheet, a quote that never closes.
+        RefusedError: it changed while it was read: nothing was posted.
     """
-    rows = list(read_rows(path, required=COLUMNS, encoding=encoding))
-    content = path.read_bytes()
-    facts = {
-        "channel": channel,
-        "name": path.name,
-        "hash": hashlib.blake2b(content, digest_size=16).digest(),
-        "bytes": len(content),
-    }
+    rows, content = _read_whole(path, encoding)
+    facts = {"channel": channel, "name": path.name, "hash": content, "bytes": path.stat().st_size}
     queries = steps(__package__, "files")
     with engine.begin() as connection:
         file_id = connection.scalar(sa.text(queries["claim"]), facts)
@@ -75,11 +70,20 @@ def load_file(
         good, bad = _parse(rows, ZoneInfo(timezone))
         posted = post_movements(connection, good, now=now(), facts=bool(channel), file_id=file_id)
         result = _counted(file_id, len(rows), posted, bad)
+        _settle(connection, good, posted)  # before this file's own rows are held
         _quarantine(connection, path.name, channel, result.refused)
-        _resolve_posted(connection, good, posted)
         connection.execute(sa.text(queries["count"]), {"file_id": file_id, **_counts(result)})
         connection.execute(sa.text(queries["summary"]), {"channel": channel, **_counts(result)})
     return result
+
+
+def _read_whole(path: Path, encoding: str | None) -> tuple[list[FileRow], bytes]:
+    """The rows and the hash of one and the same content."""
+    before = content_hash(path) if path.is_file() else b""  # a missing one is read_rows' to name
+    rows = list(read_rows(path, required=COLUMNS, encoding=encoding))
+    if content_hash(path) != before:
+        raise RefusedError(f"{path.name} changed while it was read; nothing was posted.", next_step="load it when it is complete")
+    return rows, before
 
 
 def _counted(file_id: int, rows_in: int, posted: PostResult, bad: list[Refused]) -> FileResult:
@@ -153,9 +157,10 @@ def _quarantine(connection: Connection, name: str, channel: str, refused: tuple[
     connection.execute(sa.text(steps(__package__, "files")["quarantine"]), {"channel": channel, "rows": json.dumps(rows)})
 
 
-def _resolve_posted(connection: Connection, good: list[Movement], posted: PostResult) -> None:
-    """Lines that waited in quarantine and are posted now are settled."""
-    still = {(one.movement.reference, one.movement.sku) for one in posted.refused}
-    settled = [line for line in good if (line.reference, line.sku) not in still]
-    values = {"references": [line.reference for line in settled], "skus": [line.sku for line in settled]}
+def _settle(connection: Connection, good: list[Movement], posted: PostResult) -> None:
+    """Lines that waited in quarantine since an earlier file and are posted now are settled."""
+    refused = {id(one.movement) for one in posted.refused}
+    settled = [line for line in good if id(line) not in refused]
+    names = ("reference", "warehouse", "sku", "reason")
+    values = {name: [getattr(line, name) for line in settled] for name in names}
     connection.execute(sa.text(steps(__package__, "files")["settle"]), values)

@@ -18,5 +18,7 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as r (reference text, reason text,
 on conflict (stage, channel, reference, reason) where resolved_at is null do update set detail = excluded.detail
 -- step: settle
 update cloudsales.quarantine q set resolved_at = now(), resolution = 'resolved'
-from unnest(cast(:references as text[]), cast(:skus as text[])) s (reference, sku)
-where q.stage = 'stock' and q.resolved_at is null and q.detail ->> 'reference' = s.reference and q.detail ->> 'sku' = s.sku
+from unnest(cast(:reference as text[]), cast(:warehouse as text[]), cast(:sku as text[]), cast(:reason as text[]))
+    s (reference, warehouse, sku, reason)
+where q.stage = 'stock' and q.resolved_at is null and q.detail ->> 'reference' = s.reference
+  and q.detail ->> 'warehouse' = s.warehouse and q.detail ->> 'sku' = s.sku and q.detail ->> 'reason' = s.reason

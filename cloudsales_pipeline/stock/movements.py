@@ -204,11 +204,13 @@ def _not_posted_before(connection: Connection, lines: list[_Line], result: PostR
     fresh = []
     for line in lines:
         known = posted.get(line.movement.reference)
-        if known is None or _key(line.movement) in held:
+        if known is None:
             fresh.append(line)
         elif known[line.content] > 0:
             known[line.content] -= 1
             result.unchanged += 1
+        elif _key(line.movement) in held:
+            fresh.append(line)
         else:
             result.refused.append(_reused(line, rows))
     return fresh

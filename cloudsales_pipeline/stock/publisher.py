@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cloudsales_pipeline.channels.errors import RateLimitedError
+from cloudsales_pipeline.channels.errors import ChannelResponseError, RateLimitedError
 from cloudsales_pipeline.channels.port import SalesChannel, StockOutcome, StockResult, StockUpdate
 from cloudsales_pipeline.errors import CloudSalesError, DatabaseError
 from cloudsales_pipeline.settings import LimitSettings
@@ -220,7 +220,11 @@ class _Publisher:
 
     def _ask_for_answers(self) -> None:
         for ticket in pushes.tickets(self._lease.connection, self._name):
-            results = {result.variant_id: result for result in self._channel().stock_result(ticket.ticket)}
+            try:
+                results = {result.variant_id: result for result in self._channel().stock_result(ticket.ticket)}
+            except ChannelResponseError as error:  # one answer that can't be read: the others are asked for all the same
+                self._done = replace(self._done, failure=type(error).__name__)
+                results = {}
             answered = [Answer(due, results[due.variant_id]) for due in ticket.due if due.variant_id in results]
             final = [answer for answer in answered if answer.result.outcome is not StockOutcome.PENDING]
             if final:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -60,11 +60,7 @@ def publish_all(
             for name in wanted
         }
         wait(running.values())
-        return _results(running)
-
-
-def _results(running: dict[str, Future[PublishResult]]) -> dict[str, PublishResult]:
-    return {name: future.result() for name, future in running.items()}
+        return {name: future.result() for name, future in running.items()}
 
 
 def _sized(engine: Engine, channels: int, stack: ExitStack) -> Engine:

@@ -6,32 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
-from sqlalchemy.engine import URL, Engine
-from typer.testing import CliRunner, Result
+from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.cli import app
 from cloudsales_pipeline.errors import CloudSalesError
 from tests.catalog.shop import query, show, write_catalogue
+from tests.cli.conftest import call
 
 CATALOGUE = [("R-1", "5941234567899", "", "Rochie din in"), ("R-2", "", "SITE-22", "Fustă")]
-
-
-@pytest.fixture
-def here(engine: Engine, database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with settings on the test's database, as the current one."""
-    settings = {
-        "database": {"url": database_url.render_as_string(hide_password=False)},
-        "channels": {"fashionup": {"kind": "fashionup", "url": "http://127.0.0.1:9/v1"}},
-    }
-    (tmp_path / "cloudsales.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CLOUDSALES_CONFIG", raising=False)
-    return tmp_path
-
-
-def call(*words: str) -> Result:
-    return CliRunner().invoke(app, list(words))
 
 
 def rows(*words: str) -> list[dict[str, object]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from cloudsales_pipeline.channels.errors import WrongShapeError
 from cloudsales_pipeline.channels.port import Capabilities, OfferedStock, StockOutcome, StockResult, StockUpdate
 from tests.listing.fake_channel import FakeChannel
 
@@ -34,6 +35,7 @@ class FakeStock(FakeChannel):
         self.overlaps = 0
         self.waiting: dict[str, list[StockUpdate]] = {}
         self.answers = False
+        self.garbles: set[str] = set()
         self._batch, self._asynchronous, self._slow = batch, asynchronous, slow
         self._busy = threading.Lock()
 
@@ -82,6 +84,8 @@ class FakeStock(FakeChannel):
         return StockResult(name, StockOutcome.SET)
 
     def stock_result(self, ticket: str) -> tuple[StockResult, ...]:
+        if ticket in self.garbles:
+            raise WrongShapeError("line 3 is no answer", channel=self.name)
         return tuple(map(self._set, self.waiting.pop(ticket))) if self.answers else ()
 
     def read_stock(self, variant_ids: Sequence[str]) -> tuple[OfferedStock, ...]:

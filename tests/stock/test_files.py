@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xlsxwriter
 from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.errors import InputError
+from cloudsales_pipeline.errors import InputError, RefusedError
+from cloudsales_pipeline.stock import files
 from cloudsales_pipeline.stock.files import FileResult, load_file, read_quantity
 from tests.stock.shelf import levels, rows, stock_world
 
@@ -126,3 +128,38 @@ def test_i44_a_files_counts_are_on_its_row_and_in_the_summary(engine: Engine, tm
 )
 def test_a_quantity_is_a_whole_number_of_pieces(text: str, expected: tuple[int, str | None]) -> None:
     assert read_quantity(text) == expected
+
+
+def test_a_bad_row_beside_a_good_one_of_the_same_document_and_product_stays_in_quarantine(engine: Engine, tmp_path: Path) -> None:
+    load(engine, tmp_path / "a.csv", HEADER + "NIR-1,CENTRAL,R-1,receipt,5,\nNIR-1,CLUJ,R-1,receipt,x,\n")
+    held = rows(engine, "select reference, reason from analytics.quarantine where resolved_at is null")
+    assert held == [("a.csv:3", "bad_quantity")]
+
+
+def test_i10_two_like_lines_of_which_one_waited_are_posted_once_each_when_the_document_comes_again(
+    engine: Engine, tmp_path: Path
+) -> None:
+    document = "BON-1,CENTRAL,R-1,sale,3,\nBON-1,CENTRAL,R-1,sale,3,\n"
+    load(engine, tmp_path / "a.csv", HEADER + "NIR-1,CENTRAL,R-1,receipt,4,\n" + document)
+    assert levels(engine) == {("CENTRAL", "R-1"): (1, 0)}
+    again = load(engine, tmp_path / "b.csv", HEADER + "NIR-2,CENTRAL,R-1,receipt,4,\n" + document)
+    assert (again.loaded, again.unchanged, again.quarantined) == (2, 1, 0)
+    assert levels(engine) == {("CENTRAL", "R-1"): (2, 0)}
+
+
+def test_f30_a_file_that_is_still_written_while_it_is_read_is_refused_whole(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "growing.csv"
+    read = files.read_rows
+
+    def read_while_it_grows(file: Path, **how: Any) -> list[Any]:
+        found = list(read(file, **how))
+        with file.open("a", encoding="utf-8") as more:
+            more.write("NIR-2,CENTRAL,R-1,receipt,1,\n")
+        return found
+
+    monkeypatch.setattr(files, "read_rows", read_while_it_grows)
+    with pytest.raises(RefusedError, match="changed while it was read"):
+        load(engine, path, HEADER + "NIR-1,CENTRAL,R-1,receipt,10,\n")
+    assert levels(engine) == {}

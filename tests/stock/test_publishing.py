@@ -16,9 +16,17 @@ import yaml
 from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.database.migrate import register_channels
-from cloudsales_pipeline.settings import ChannelSettings, LimitSettings, Settings, StockRuleSettings, WarehouseSettings
+from cloudsales_pipeline.settings import (
+    ChannelSettings,
+    LimitSettings,
+    Settings,
+    StockRuleOverride,
+    StockRuleSettings,
+    WarehouseSettings,
+)
 from cloudsales_pipeline.simulator.server import running
 from cloudsales_pipeline.simulator.state import State
+from cloudsales_pipeline.stock.channels import publishing_channels
 from cloudsales_pipeline.stock.publishing import publish_all
 from tests.listing.fake_channel import product, variant
 from tests.stock.planted import move, one, states, stocked
@@ -119,3 +127,12 @@ def test_the_worker_sends_a_change_and_ends_on_sigterm(
     assert out.splitlines() == ["Publishing stock to fashionup. Ctrl-C ends it.", "Ended."]
     assert state.stock_history[-1].variant_id == "v00007"
     assert one(engine, "select quantity from cloudsales.publication where variant_id = 'v00007'") == 0
+
+
+def test_a_channel_of_which_only_a_sku_names_a_warehouse_is_told_of_stock_too(settings: Settings) -> None:
+    alone = StockRuleSettings(by_sku={"S00001": StockRuleOverride(warehouses=("main",))})
+    channels = {
+        "sku": ChannelSettings(kind="fashionup", stock=alone),
+        "none": ChannelSettings(kind="fashionup", stock=StockRuleSettings(by_sku={"S00001": StockRuleOverride(warehouses=())})),
+    }
+    assert publishing_channels(settings.model_copy(update={"channels": channels})) == ["sku"]
