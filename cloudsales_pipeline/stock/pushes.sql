@@ -114,6 +114,7 @@ with said as (
         retry_at = case when b.changed then null
                         when b.outcome = 'rejected'
                             then clock_timestamp() + make_interval(secs => least(30 * power(2, least(p.attempts, 20)), 3600))
+                        when b.outcome = 'unknown_variant' then clock_timestamp() + interval '6 hours'
                         when b.outcome = 'pending' then clock_timestamp() + interval '1 second' end,
         pushed_version = b.version,
         ticket = case when b.outcome = 'pending' and not b.changed then b.ticket end,

@@ -125,13 +125,18 @@ def test_a_channel_that_stays_ahead_is_given_up_after_five_pushes(engine: Engine
     assert states(engine) == {"done": 1, "rejected": 1}
 
 
-def test_a_listing_that_the_channel_does_not_know_is_parked(engine: Engine) -> None:
+def test_a_listing_that_the_channel_does_not_know_waits_and_is_told_once_the_channel_knows_it(engine: Engine) -> None:
     variants = stocked(engine, 3)
     channel = FakeStock(variants[1:])
     assert publish_now(engine, channel).unknown_variant == 1
     move(engine, {variants[0]: 3})
     assert publish_now(engine, channel).requests == 0
     assert states(engine) == {"done": 2, "unknown_variant": 1}
+    channel.shows[variants[0]] = (0, None)  # listed again
+    with engine.begin() as connection:
+        connection.execute(sa.text("update cloudsales.publication set retry_at = retry_at - interval '6 hours'"))
+    assert publish_now(engine, channel).acknowledged == 1
+    assert channel.shows[variants[0]][0] == 8
 
 
 def test_a_time_out_after_the_work_was_done_does_no_harm(engine: Engine) -> None:

@@ -153,7 +153,7 @@ comment on table cloudsales.publication is 'For every listing (and, for a store,
 comment on column cloudsales.publication.quantity is 'What the rule gives now; null: the stock is unknown, which is not zero, so nothing is sent (I-22).';
 comment on column cloudsales.publication.version is 'Grows with every change of quantity; the channel keeps the highest it has seen (I-21).';
 comment on column cloudsales.publication.shown_quantity is 'What the channel is known to show: by its listing, by what it acknowledged, or by reading it back.';
-comment on column cloudsales.publication.state is 'due: to be sent; done: acknowledged at its version; held: by the brake on zeroes; pending: taken by the channel, its answer is to come; rejected: refused, tried again at retry_at; unknown_variant: the channel does not know it (any more); unknown: stock unknown.';
+comment on column cloudsales.publication.state is 'due: to be sent; done: acknowledged at its version; held: by the brake on zeroes; pending: taken by the channel, its answer is to come; rejected: refused, tried again at retry_at; unknown_variant: the channel does not know it (any more), asked again at retry_at; unknown: stock unknown.';
 comment on column cloudsales.publication.urgency is '0: falls to zero, 1: falls to three or less, 2: falls, 3: the rest.';
 comment on column cloudsales.publication.waiting_since is 'When the oldest change was made that the channel has not acknowledged.';
 
