@@ -39,7 +39,7 @@ class Entry(Struct, frozen=True):
 
 
 class Folder:
-    """One folder. Every method may raise `FolderError` or `ChannelUnreachableError`, without any credentials in them.
+    """One folder, for one thread at a time. Every method may raise `FolderError` or `ChannelUnreachableError`, without any credentials in them.
 
     Names are single names: what could lead elsewhere (`../x`, `/x`, a NUL) is refused before anything is touched (I-48).
     """
@@ -64,7 +64,7 @@ class Folder:
                 if not self._mount.flat:
                     raise
                 infos = []
-        found = [info for info in infos if info["type"] == "file" and not info.get("islink")]
+        found = [info for info in infos if _is_file(info)]
         names = {name: info for info in found if (name := _listed_name(info["name"], self._path)) is not None}
         if len(names) < len(found):
             LOGGER.warning("%s: %d files have names that can't be used", self._channel, len(found) - len(names))
@@ -79,7 +79,7 @@ class Folder:
                 info = self._mount.fs.info(path)
             except FileNotFoundError:
                 return None
-        return _entry(name, info) if info["type"] == "file" else None
+        return _entry(name, info) if _is_file(info) else None
 
     def exists(self, name: str) -> bool:
         """Whether there is a file `name`."""
@@ -93,7 +93,7 @@ class Folder:
             BodyTooLargeError: it is larger than `max_bytes`; not more than that is read.
         """
         path = self._at(name)
-        with self._errors("read", name), self._mount.fs.open(path, "rb") as file:
+        with self._errors("read", name), self._opened(path) as file:
             content: bytes = file.read(max_bytes + 1)
         if len(content) > max_bytes:
             raise BodyTooLargeError(
@@ -193,6 +193,11 @@ class Folder:
             raise self._error(f"a file's name that can't be used ({reason})", "rename the file")
         return f"{self._path}/{name}"
 
+    def _opened(self, path: str) -> Any:
+        if self._mount.local:  # whoever may drop a link here must not read with our rights what it points to
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+        return self._mount.fs.open(path, "rb")
+
     def _write_renamed(self, path: str, content: bytes) -> None:
         files = self._mount.fs
         temporary = f"{self._path}/{_temporary_name()}"
@@ -229,7 +234,7 @@ class Folder:
                 raise self._error(f"{what}: no space is left", "make room there; nothing half was left") from None
             if isinstance(error, PermissionError):
                 raise self._error(f"{what}: not allowed", "give the user that runs this the right to read and write") from None
-            if isinstance(error, OSError) and error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
+            if isinstance(error, OSError) and error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
                 raise self._error(f"{what}: {error.strerror}", "look what stands in its place") from None
             self._mount.drop()
             raise ChannelUnreachableError(
@@ -270,6 +275,10 @@ def _listed_name(path: str, folder: str) -> str | None:
     """The name behind a listed path, if it is one that lies in `folder` and can be used."""
     parent, _, name = path.rpartition("/")
     return name if parent.strip("/") == folder.strip("/") and _refusal(name) is None else None
+
+
+def _is_file(info: dict[str, Any]) -> bool:
+    return info["type"] == "file" and not info.get("islink")
 
 
 def _is_offered(name: str) -> bool:
