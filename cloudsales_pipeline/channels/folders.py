@@ -39,7 +39,7 @@ class Entry(Struct, frozen=True):
 
 
 class Folder:
-    """One folder, for one thread at a time. Every method may raise `FolderError` or `ChannelUnreachableError`, without any credentials in them.
+    """One folder, for one thread at a time. Every method may raise `FolderError` or `ChannelUnreachableError`.
 
     Names are single names: what could lead elsewhere (`../x`, `/x`, a NUL) is refused before anything is touched (I-48).
     """
