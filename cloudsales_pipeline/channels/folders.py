@@ -61,7 +61,7 @@ class Folder:
             try:
                 infos = files.ls(self._path, detail=True)
             except FileNotFoundError:
-                if not self._mount.flat:
+                if not self._mount.flat or not self._mount.has_root():
                     raise
                 infos = []
         found = [info for info in infos if _is_file(info)]

@@ -62,6 +62,10 @@ class Mount:
             self._root = self._connected()
         return self._root.fs
 
+    def has_root(self) -> bool:
+        """Whether the bucket is there; of others this says nothing."""
+        return self.scheme != "s3" or bool(self.fs.exists(self.path.partition("/")[0]))
+
     def drop(self) -> None:
         """Let go of the connection; the next use makes a new one."""
         root, self._root = self._root, None
