@@ -14,6 +14,8 @@ ChannelError                      anything below
 ├── RateLimitedError              429 for longer than we may wait; `retry_at` says until when
 ├── ChannelRefusedError           4xx: the request itself is refused (`status`)
 │   └── AuthenticationError       401 or 403: the token is wrong or expired
+├── FolderError                   a folder of files, or a file in it, can't be used
+│   └── FileMissingError          it is not there
 ├── OutcomeUnknownError           a write that may or may not have been done: look it up before any retry
 └── PayloadError                  one item of a page that can't be read: a reason code, never the page's end
 
@@ -132,6 +134,14 @@ class ChannelRefusedError(ChannelError):
 
 class AuthenticationError(ChannelRefusedError):
     """401 or 403: the token is wrong or expired."""
+
+
+class FolderError(ChannelError):
+    """A folder of files, or a file in it, can't be used."""
+
+
+class FileMissingError(FolderError):
+    """The folder or the file is not there."""
 
 
 class OutcomeUnknownError(ChannelError):

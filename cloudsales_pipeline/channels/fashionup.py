@@ -6,9 +6,9 @@ fields (`fashionup_products`), HTTP's failures (`transport`), and the walk over 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -37,6 +37,9 @@ from cloudsales_pipeline.channels.port import (
     StockUpdate,
 )
 from cloudsales_pipeline.channels.transport import Part, Transport
+
+if TYPE_CHECKING:
+    from cloudsales_pipeline.settings import ChannelSettings
 
 CAPABILITIES = Capabilities(
     paging=Paging.CURSOR,
@@ -265,9 +268,14 @@ class FashionUp:
         return answer.status == 201
 
 
-def open_channel(transport: Transport, page_size: int) -> FashionUp:
+def open_channel(name: str, settings: ChannelSettings, connect: Callable[[], Transport]) -> FashionUp:
     """The adapter on a transport; what `registry.KINDS` names."""
-    return FashionUp(transport, page_size)
+    return FashionUp(connect(), settings.page_size)
+
+
+def capabilities(settings: ChannelSettings) -> Capabilities:
+    """What a shop with these settings can do."""
+    return CAPABILITIES
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:

@@ -1,13 +1,13 @@
-"""The kinds of channel there are. A new kind is a module with `open_channel`, and a line in `KINDS`."""
+"""The kinds of channel there are. A new kind is a module with `open_channel` and `capabilities`, and a line in `KINDS`."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from cloudsales_pipeline.channels.port import Fetcher, SalesChannel
+from cloudsales_pipeline.channels.port import Capabilities, Fetcher, SalesChannel
 from cloudsales_pipeline.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -17,12 +17,21 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.channels.transport import Transport
     from cloudsales_pipeline.settings import ChannelSettings
 
-Opener = Callable[["Transport", int], SalesChannel]
 
-# Kind → module. Its `open_channel(transport, page_size)` gives the adapter. Named, not imported: whoever only reads the
-# settings should not pay for an HTTP client.
+class Kind(Protocol):
+    """What the module of a kind offers."""
+
+    def open_channel(self, name: str, settings: ChannelSettings, connect: Callable[[], Transport]) -> SalesChannel:
+        """The adapter; `connect` gives a transport to `settings.url` with the token, for the kinds that have one."""
+
+    def capabilities(self, settings: ChannelSettings) -> Capabilities:
+        """What a channel with these settings can do."""
+
+
+# Named, not imported: whoever only reads the settings should not pay for an HTTP client.
 KINDS: dict[str, str] = {
     "fashionup": "cloudsales_pipeline.channels.fashionup",
+    "store": "cloudsales_pipeline.channels.store",
 }
 
 
@@ -37,12 +46,20 @@ def open_channel(
         limits: the bounds of a call, where the defaults don't fit.
 
     Raises:
-        SettingsError: no such kind, no usable URL, or the token's variable is not set.
+        SettingsError: no such kind, no usable URL or folder, or the token's variable is not set.
         DatabaseError: the shared limit can't be read.
     """
-    opener = _opener(name, settings.kind)
-    transport = _transport(name, settings, database, limits, with_token=True)
-    return opener(transport, settings.page_size)
+    kind = _kind(settings.kind, name)
+    return kind.open_channel(name, settings, lambda: _transport(name, settings, database, limits, with_token=True))
+
+
+def capabilities(settings: ChannelSettings) -> Capabilities:
+    """What a channel with these settings can do; nothing is opened.
+
+    Raises:
+        SettingsError: no such kind.
+    """
+    return _kind(settings.kind).capabilities(settings)
 
 
 def open_fetcher(name: str, settings: ChannelSettings, *, limits: TransportLimits | None = None) -> Fetcher:
@@ -54,15 +71,14 @@ def open_fetcher(name: str, settings: ChannelSettings, *, limits: TransportLimit
     return _transport(name, settings, None, limits, with_token=False)
 
 
-def _opener(name: str, kind: str) -> Opener:
+def _kind(kind: str, name: str = "NAME") -> Kind:
     try:
-        module = import_module(KINDS[kind])
+        return cast(Kind, import_module(KINDS[kind]))
     except KeyError:
         raise SettingsError(
             f"channels.{name}.kind is {kind!r}; the kinds are: {', '.join(sorted(KINDS))}.",
             next_step=f"correct channels.{name}.kind",
         ) from None
-    return cast(Opener, module.open_channel)
 
 
 def _transport(

@@ -35,6 +35,7 @@ from cloudsales_pipeline.channels.port import (
     StockUpdate,
 )
 from cloudsales_pipeline.channels.transport import Transport
+from cloudsales_pipeline.settings import ChannelSettings
 from tests.channels.http_fake import Asked, serving
 from tests.channels.known_shop import KnownShop
 
@@ -167,9 +168,14 @@ class Bazar:
         self._transport.close()
 
 
-def open_channel(transport: Transport, page_size: int) -> Bazar:
+def open_channel(name: str, settings: ChannelSettings, connect: Callable[[], Transport]) -> Bazar:
     """What the registry names."""
-    return Bazar(transport, page_size)
+    return Bazar(connect(), settings.page_size)
+
+
+def capabilities(settings: ChannelSettings) -> Capabilities:
+    """What it can do, before anything is opened."""
+    return CAPABILITIES
 
 
 # ---------------------------------------------------------------- its server

@@ -20,7 +20,7 @@ EMPTY = answer(body=b'{"items": [], "next_cursor": null}')
 
 
 def test_an_unknown_kind_names_the_kinds_there_are() -> None:
-    with pytest.raises(SettingsError, match=r"channels\.shop\.kind is 'fashionpu'; the kinds are: fashionup\."):
+    with pytest.raises(SettingsError, match=r"channels\.shop\.kind is 'fashionpu'; the kinds are: fashionup, store\."):
         open_channel("shop", ChannelSettings(kind="fashionpu", url="http://x/v1"), database=None)
 
 
@@ -73,4 +73,4 @@ def test_a_fetcher_needs_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_knowing_the_registry_loads_no_http_client() -> None:
     code = "import sys, cloudsales_pipeline.channels.registry; sys.exit('httpx' in sys.modules or 'httpcore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert list(KINDS) == ["fashionup"]
+    assert list(KINDS) == ["fashionup", "store"]
