@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from cloudsales_pipeline.channels.registry import capabilities
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.database.locks import STOCK_RULES_LOCK
 from cloudsales_pipeline.database.migrate import register_channels
@@ -98,11 +99,7 @@ def simulate_rule(
 
 
 def _rules_of(channel: ChannelSettings) -> list[Rule]:
-    return rule_rows(channel.stock, every_product=not _has_own_listing(channel))
-
-
-def _has_own_listing(channel: ChannelSettings) -> bool:
-    return channel.kind != "store"
+    return rule_rows(channel.stock, every_product=not capabilities(channel).own_listing)
 
 
 def _row(scope: str, value: str, rule: StockRuleSettings, override: StockRuleOverride, every_product: bool) -> Rule:
