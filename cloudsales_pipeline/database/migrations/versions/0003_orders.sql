@@ -144,26 +144,14 @@ create table personal.buyer (
     company_tax_id              text,
     company_registration_number text,
     note                        text,
+    delivery                    jsonb not null,
+    billing                     jsonb,
     erased_at                   timestamptz
 );
 create index buyer_by_email on personal.buyer (lower(email));
 create index buyer_by_phone on personal.buyer (phone);
-comment on table personal.buyer is 'Who bought, and the note that came with the order.';
-
-create table personal.address (
-    order_id        bigint not null references cloudsales.sales_order,
-    kind            text not null check (kind in ('delivery', 'billing')),
-    name            text not null,
-    phone           text,
-    street          text not null,
-    city            text not null,
-    county          text,
-    postal_code     text,
-    country         text not null,
-    locker_id       text,
-    primary key (order_id, kind)
-);
-comment on table personal.address is 'Where an order goes, and where its invoice goes.';
+comment on table personal.buyer is 'Who bought, where it goes, and the note that came with the order.';
+comment on column personal.buyer.delivery is 'name, phone, street, city, county, postal_code, country, locker_id, as they came; billing likewise, null: the same.';
 
 create index event_by_reference on cloudsales.event (reference, event_id) where reference <> '';
 create index reservation_by_creation on cloudsales.reservation using brin (created_at);
