@@ -19,7 +19,6 @@ so in another field; else `pending`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -83,6 +82,8 @@ def _words(kind: type[Word]) -> dict[str, Word]:
     return {one.value: one for one in kind if one.value != "unknown"}
 
 
+_NO_PAYMENT = WirePayment()
+_NO_DELIVERY = WireDelivery()
 _STATUSES = _words(ChannelOrderStatus)
 _PAYMENT_METHODS = _words(PaymentMethod)
 _PAYMENT_STATUSES = _words(PaymentStatus)
@@ -100,7 +101,9 @@ def order_head(payload: bytes) -> OrderHead:
     except UNREADABLE:
         wire = taken_apart(payload, WireHead)
     check_key(wire.id, "id")
-    return OrderHead(wire.id, wire.revision, _time(wire.updated_at, "updated_at", wire.id))
+    if wire.updated_at.year not in YEARS:
+        raise PayloadError("bad_time", f"updated_at is in the year {wire.updated_at.year}", wire.id)
+    return OrderHead(wire.id, wire.revision, wire.updated_at)
 
 
 def parse_order(payload: bytes) -> ChannelOrder:
@@ -114,40 +117,40 @@ def parse_order(payload: bytes) -> ChannelOrder:
     except UNREADABLE:
         wire = taken_apart(payload, WireOrder)
     check_key(wire.id, "id")
-    if NUL_ESCAPE in payload and has_nul(wire):
-        raise PayloadError("nul_character", "a NUL character in the order", wire.id)
-    return _order(wire)
+    try:
+        if NUL_ESCAPE in payload and has_nul(wire):
+            raise PayloadError("nul_character", "a NUL character in the order")
+        return _order(wire)
+    except PayloadError as error:
+        raise PayloadError(error.reason, error.detail, wire.id) from None
 
 
 def _order(wire: WireOrder) -> ChannelOrder:
     unknown: list[str] = []
-    order_id = wire.id
+    payment, delivery = wire.payment or _NO_PAYMENT, wire.delivery or _NO_DELIVERY
     status = _word(wire.status, _STATUSES, ChannelOrderStatus.UNKNOWN, "status", unknown)
-    payment, delivery = wire.payment or WirePayment(), wire.delivery or WireDelivery()
     currency = wire.total.currency
-    if not CURRENCY.fullmatch(currency):
-        raise PayloadError("bad_currency", "total: the currency is not three capital letters", order_id)
-    lines = _lines(wire.lines, currency, order_id, unknown)
-    price = delivery.price
+    _check_currency(currency, "total")
+    lines = _lines(wire.lines, currency, unknown)
     return ChannelOrder(
-        order_id=order_id,
+        order_id=wire.id,
         revision=wire.revision,
         status=status,
-        placed_at=_time(wire.created_at, "created_at", order_id),
-        updated_at=_time(wire.updated_at, "updated_at", order_id),
+        placed_at=_time(wire.created_at, "created_at"),
+        updated_at=_time(wire.updated_at, "updated_at"),
         payment_method=_word(payment.method, _PAYMENT_METHODS, PaymentMethod.UNKNOWN, "payment_method", unknown),
         payment_status=_payment_status(payment, status, unknown),
-        paid_at=_time(payment.paid_at, "payment.paid_at", order_id) if payment.paid_at else None,
+        paid_at=_time(payment.paid_at, "payment.paid_at") if payment.paid_at else None,
         delivery_method=_word(delivery.method, _DELIVERY_METHODS, DeliveryMethod.UNKNOWN, "delivery_method", unknown),
-        buyer=_buyer(wire.customer, order_id, unknown),
-        billing=_address(wire.billing_address, "billing", order_id, unknown) if wire.billing_address else None,
-        delivery=_address(wire.delivery_address, "delivery", order_id, unknown),
+        buyer=_buyer(wire.customer, unknown),
+        billing=_address(wire.billing_address, "billing", unknown) if wire.billing_address else None,
+        delivery=_address(wire.delivery_address, "delivery", unknown),
         courier=_text(delivery.courier, TEXT_CAP, "courier", unknown) if delivery.courier else None,
-        delivery_price=_money(price, currency, "bad_price", "delivery.price", order_id) if price else Decimal(0),
+        delivery_price=_money(delivery.price, currency, "bad_price", "delivery.price") if delivery.price else Decimal(0),
         currency=currency,
         lines=lines,
-        discounts=_discounts(wire.discounts, currency, lines, order_id) if wire.discounts else (),
-        total=plain_decimal(wire.total.amount, AMOUNT, "bad_total", order_id, "total"),
+        discounts=_discounts(wire.discounts, currency, lines) if wire.discounts else (),
+        total=_money(wire.total, currency, "bad_total", "total"),
         note=_text(wire.note, NOTE_CAP, "note", unknown) if wire.note else wire.note,
         unknown=tuple(unknown),
     )
@@ -168,46 +171,57 @@ def _payment_status(payment: WirePayment, status: ChannelOrderStatus, unknown: l
     return PaymentStatus.PAID if paid else PaymentStatus.PENDING
 
 
-def _time(moment: datetime, name: str, order_id: str) -> datetime:
+def _time(moment: datetime, name: str) -> datetime:
     if moment.year not in YEARS:
-        raise PayloadError("bad_time", f"{name} is in the year {moment.year}", order_id)
+        raise PayloadError("bad_time", f"{name} is in the year {moment.year}")
     return moment
 
 
-def _money(money: WireMoney, currency: str, reason: str, where: str, order_id: str) -> Decimal:
+def _money(money: WireMoney, currency: str, reason: str, where: str) -> Decimal:
     if money.currency != currency:
-        if not CURRENCY.fullmatch(money.currency):
-            raise PayloadError("bad_currency", f"{where}: the currency is not three capital letters", order_id)
-        raise PayloadError("mixed_currencies", f"{where} is in {money.currency}, the total in {currency}", order_id)
-    return plain_decimal(money.amount, AMOUNT, reason, order_id, where)
+        _check_currency(money.currency, where)
+        raise PayloadError("mixed_currencies", f"{where} is not in the currency of the total")
+    return plain_decimal(money.amount, AMOUNT, reason, "", where)
+
+
+def _check_currency(currency: str, where: str) -> None:
+    if not CURRENCY.fullmatch(currency):
+        raise PayloadError("bad_currency", f"{where}: the currency is not three capital letters")
 
 
 # ---------------------------------------------------------------- lines and discounts
 
 
-def _lines(wires: list[WireLine], currency: str, order_id: str, unknown: list[str]) -> tuple[OrderLine, ...]:
+def _lines(wires: list[WireLine], currency: str, unknown: list[str]) -> tuple[OrderLine, ...]:
     """The lines in their order. An identical repeat is dropped; two that contradict each other hold the order."""
     if not wires:
-        raise PayloadError("no_lines", "lines is empty", order_id)
+        raise PayloadError("no_lines", "lines is empty")
     if len(wires) > MOST_LINES:
-        raise PayloadError("too_many_lines", f"{len(wires)} lines, of at most {MOST_LINES}", order_id)
+        raise PayloadError("too_many_lines", f"{len(wires)} lines, of at most {MOST_LINES}")
     first: dict[str, WireLine] = {}
-    for wire in wires:
-        if first.setdefault(wire.id, wire) != wire:
-            raise PayloadError("duplicate_line", f"line {_shown(wire.id)} twice with different content", order_id)
-    return tuple([_line(wire, place, currency, order_id, unknown) for place, wire in enumerate(first.values())])
+    found: list[OrderLine] = []
+    for place, wire in enumerate(wires):
+        earlier = first.setdefault(wire.id, wire)
+        if earlier is not wire:
+            if earlier != wire:
+                raise PayloadError("duplicate_line", f"line {_shown(wire.id)} twice with different content")
+            continue
+        try:
+            found.append(_line(wire, currency, unknown))
+        except PayloadError as error:
+            name = f"line {_shown(wire.id)}" if wire.id.strip() else f"lines[{place}]"
+            raise PayloadError(error.reason, f"{name}: {error.detail}") from None
+    return tuple(found)
 
 
-def _line(wire: WireLine, place: int, currency: str, order_id: str, unknown: list[str]) -> OrderLine:
-    _check_inner(wire.id, f"lines[{place}].id", order_id)
-    where = f"line {wire.id}"
-    _check_inner(wire.variant_id, f"{where}: variant_id", order_id)
-    for name, code in (("code", wire.code), ("ean", wire.ean)):
-        if code is not None and len(code) > KEY_CAP:
-            raise PayloadError("id_too_long", f"{where}: {name} has {len(code)} characters", order_id)
+def _line(wire: WireLine, currency: str, unknown: list[str]) -> OrderLine:
+    check_key(wire.id, "id")
+    check_key(wire.variant_id, "variant_id")
+    if len(wire.code or "") > KEY_CAP or len(wire.ean or "") > KEY_CAP:
+        raise PayloadError("id_too_long", f"code or ean has more than {KEY_CAP} characters")
     returned = wire.returned_quantity or 0
     if returned > wire.quantity:
-        raise PayloadError("bad_returned", f"{where}: {returned} of {wire.quantity} are returned", order_id)
+        raise PayloadError("bad_returned", f"{returned} of {wire.quantity} are returned")
     return OrderLine(
         line_id=wire.id,
         variant_id=wire.variant_id,
@@ -215,37 +229,25 @@ def _line(wire: WireLine, place: int, currency: str, order_id: str, unknown: lis
         ean=wire.ean,
         name=_text(wire.name, TEXT_CAP, "line_name", unknown) if wire.name else "",
         quantity=wire.quantity,
-        unit_price=_money(wire.unit_price, currency, "bad_price", f"{where}: unit_price", order_id),
-        vat_rate=None
-        if wire.vat_rate is None
-        else plain_decimal(wire.vat_rate, VAT_RATE, "bad_vat_rate", order_id, f"{where}: vat_rate"),
+        unit_price=_money(wire.unit_price, currency, "bad_price", "unit_price"),
+        vat_rate=None if wire.vat_rate is None else plain_decimal(wire.vat_rate, VAT_RATE, "bad_vat_rate", "", "vat_rate"),
         returned=returned,
     )
 
 
-def _check_inner(text: str, name: str, order_id: str) -> None:
-    """The same as for the order's own id, but the reference stays the order's."""
-    try:
-        check_key(text, name)
-    except PayloadError as error:
-        raise PayloadError(error.reason, error.detail, order_id) from None
-
-
-def _discounts(
-    wires: list[WireDiscount], currency: str, lines: tuple[OrderLine, ...], order_id: str
-) -> tuple[OrderDiscount, ...]:
+def _discounts(wires: list[WireDiscount], currency: str, lines: tuple[OrderLine, ...]) -> tuple[OrderDiscount, ...]:
     if len(wires) > MOST_LINES:
-        raise PayloadError("bad_discount", f"{len(wires)} discounts, of at most {MOST_LINES}", order_id)
+        raise PayloadError("bad_discount", f"{len(wires)} discounts, of at most {MOST_LINES}")
     line_ids = {line.line_id for line in lines}
     found = []
     for place, wire in enumerate(wires):
-        where = f"discounts[{place}]"
         if wire.line_id is not None and wire.line_id not in line_ids:
-            raise PayloadError("bad_discount", f"{where}: no line {_shown(wire.line_id)}", order_id)
-        if wire.code is not None and len(wire.code) > KEY_CAP:
-            raise PayloadError("bad_discount", f"{where}: code has {len(wire.code)} characters", order_id)
-        amount = _money(wire.amount, currency, "bad_discount", f"{where}.amount", order_id)
-        found.append(OrderDiscount(wire.code, wire.line_id, amount))
+            raise PayloadError("bad_discount", f"discounts[{place}]: no line {_shown(wire.line_id)}")
+        if len(wire.code or "") > KEY_CAP:
+            raise PayloadError("bad_discount", f"discounts[{place}]: code has more than {KEY_CAP} characters")
+        found.append(
+            OrderDiscount(wire.code, wire.line_id, _money(wire.amount, currency, "bad_discount", f"discounts[{place}].amount"))
+        )
     return tuple(found)
 
 
@@ -256,9 +258,9 @@ def _shown(key: str) -> str:
 # ---------------------------------------------------------------- people
 
 
-def _buyer(wire: WireCustomer, order_id: str, unknown: list[str]) -> Buyer:
+def _buyer(wire: WireCustomer, unknown: list[str]) -> Buyer:
     if not wire.name.strip():
-        raise PayloadError("missing_buyer", "customer.name is empty", order_id)
+        raise PayloadError("missing_buyer", "customer.name is empty")
     return Buyer(
         _text(wire.name, TEXT_CAP, "buyer_name", unknown),
         _email(wire.email, unknown) if wire.email else None,
@@ -287,21 +289,16 @@ def _company(wire: WireCompany, unknown: list[str]) -> Company | None:
     return Company(name or "", tax_id, number)
 
 
-def _address(wire: WireAddress, whose: str, order_id: str, unknown: list[str]) -> Address:
-    for name in ("name", "street", "city", "country"):
-        if not getattr(wire, name).strip():
-            raise PayloadError("missing_address", f"{whose}_address.{name} is empty", order_id)
+def _address(wire: WireAddress, whose: str, unknown: list[str]) -> Address:
+    if not (wire.name.strip() and wire.street.strip() and wire.city.strip() and wire.country.strip()):
+        raise PayloadError("missing_address", f"{whose}_address: name, street, city or country is empty")
     if not COUNTRY.fullmatch(wire.country):
         unknown.append(f"{whose}_country")
     texts = (wire.name, wire.phone, wire.street, wire.city, wire.county, wire.postal_code, wire.country, wire.locker_id)
-    if _any_long(texts):
+    if max(map(len, filter(None, texts))) > TEXT_CAP:
         unknown.append(f"{whose}_address")
-        texts = tuple(text and text[:TEXT_CAP] for text in texts)  # type: ignore[assignment]
+        return Address(*(text and text[:TEXT_CAP] for text in texts))  # type: ignore[arg-type]
     return Address(*texts)
-
-
-def _any_long(texts: Iterable[str | None]) -> bool:
-    return any(text is not None and len(text) > TEXT_CAP for text in texts)
 
 
 def _text(text: str, cap: int, name: str, unknown: list[str]) -> str:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from cloudsales_pipeline.channels.attempts import NotDecodableError
+from cloudsales_pipeline.channels.envelope import elements
 from cloudsales_pipeline.channels.errors import PayloadError
 from cloudsales_pipeline.channels.fashionup_fields import UNREADABLE, Time, WireMoney, object_fields, reference_of
 
@@ -233,4 +235,8 @@ def _elements(raw: Raw, field: Field, where: str, reference: str) -> list[Raw]:
     try:
         return msgspec.json.decode(raw, type=list[Raw])
     except UNREADABLE:
-        raise PayloadError(field.reason, f"{where} is not a list that can be read", reference) from None
+        pass
+    try:
+        return [Raw(element) for element in elements(bytes(raw))]
+    except NotDecodableError:
+        raise PayloadError(field.reason, f"{where} is not a list", reference) from None
