@@ -56,11 +56,7 @@ def make_order(order_id: str, now: str, bought: Sequence[Bought], chance: random
                 "status": "paid" if paid else "pending",
                 "paid_at": now if paid else None,
             },
-            "delivery": {
-                "method": method,
-                "courier": _courier(method, chance),
-                "price": _money(DELIVERY_PRICES[method], currency),
-            },
+            "delivery": delivery,
             "lines": lines,
             "discounts": _discounts(lines, currency, chance),
             "total": _money(Decimal(0), currency),

@@ -51,7 +51,7 @@ class Shop:
         self._shelves = {"categories": Shelf(), "products": Shelf(), "orders": Shelf()}
         self._offers: dict[str, Offer] = {}
         self._repeats: dict[str, int] = {}
-        self._goods = Goods(lambda: self._shelves["products"].entries())
+        self._goods = Goods(self._listed)
         self._last_stamp = LONG_AGO
 
     def bind(self, origin: str) -> None:
@@ -141,6 +141,9 @@ class Shop:
         places = enumerate(categories)
         self._shelves["categories"] = Shelf(Entry((f"{n:08d}", ""), LONG_AGO, payload) for n, payload in places)
         self._shelves["products"] = Shelf([self._entry(payload, again=True) for payload in products])
+
+    def _listed(self) -> list[Entry]:
+        return self._shelves["products"].entries()
 
     def _entry(self, payload: bytes, *, again: bool) -> Entry:
         """The payload with its place in the list; its variants are on offer from now on."""

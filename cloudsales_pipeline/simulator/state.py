@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 
 from cloudsales_pipeline.errors import InputError
 from cloudsales_pipeline.simulator.faults import FaultPlan
+from cloudsales_pipeline.simulator.goods import Sellable
 from cloudsales_pipeline.simulator.orders import Bought, make_order, refunded, with_lines, with_returns
 from cloudsales_pipeline.simulator.shapes import Listing, encode
 from cloudsales_pipeline.simulator.shelf import Entry, Key
 from cloudsales_pipeline.simulator.shop import Offer, Shop, stamp_of
 
 FINAL = ("cancelled", "returned")
+TRIES = 50  # to find by chance something that is offered
 
 
 class Sale(NamedTuple):
@@ -275,17 +277,23 @@ class State(Shop):
         return order
 
     def _chosen(self, chance: random.Random, only_offered: bool) -> list[Bought]:
-        """One to four variants in one currency; where much is sold out, all that is offered is looked through."""
+        """One to four variants in one currency."""
         sellables = self._goods.all()
         picks = chance.sample(sellables, min(len(sellables), chance.choice((1, 1, 2, 2, 3, 4))))
         if only_offered:
-            picks = [one for one in picks if self._offered(one.variant_id)]
-            offered = picks or [one for one in sellables if self._offered(one.variant_id)]
-            picks = picks or (offered and [chance.choice(offered)])
+            picks = [one for one in picks if self._offered(one.variant_id)] or self._offered_ones(sellables, chance)
         if not picks:
             raise InputError(f"Nothing with a price is {'offered' if only_offered else 'listed'}, so nothing can be ordered.")
         wanted = [(one, chance.choice((1, 1, 1, 2))) for one in picks if one.currency == picks[0].currency]
         return [(one, min(count, self._offered(one.variant_id)) if only_offered else count) for one, count in wanted]
+
+    def _offered_ones(self, sellables: Sequence[Sellable], chance: random.Random) -> list[Sellable]:
+        """One that is offered, if any; only where little is left is all looked through."""
+        for one in chance.choices(sellables, k=TRIES) if sellables else ():
+            if self._offered(one.variant_id):
+                return [one]
+        offered = [one for one in sellables if self._offered(one.variant_id)]
+        return [chance.choice(offered)] if offered else []
 
     def _asked_for(self, lines: Sequence[tuple[str, int]], only_offered: bool) -> list[Bought]:
         for variant_id, quantity in _sum(lines).items():
