@@ -66,6 +66,7 @@ from cloudsales_pipeline.channels.port import (
 )
 
 MOST_LINES = 10_000  # and as many discounts
+HIGHEST_SUM = Decimal("999999999999.99")  # what numeric(14, 2) holds: one order beyond it would fail a whole batch
 TEXT_CAP = 1_000  # characters
 NOTE_CAP = 5_000
 EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f-\x9f]{1,64}@[^\s@\x00-\x1f\x7f-\x9f]{1,255}")
@@ -211,6 +212,8 @@ def _lines(wires: list[WireLine], currency: str, unknown: list[str]) -> tuple[Or
         except PayloadError as error:
             name = f"line {_shown(wire.id)}" if wire.id.strip() else f"lines[{place}]"
             raise PayloadError(error.reason, f"{name}: {error.detail}") from None
+    if sum([line.unit_price * line.quantity for line in found]) > HIGHEST_SUM:
+        raise PayloadError("bad_price", f"unit_price: the lines come to more than {HIGHEST_SUM}")
     return tuple(found)
 
 
@@ -248,6 +251,8 @@ def _discounts(wires: list[WireDiscount], currency: str, lines: tuple[OrderLine,
         found.append(
             OrderDiscount(wire.code, wire.line_id, _money(wire.amount, currency, "bad_discount", f"discounts[{place}].amount"))
         )
+    if sum([one.amount for one in found]) > HIGHEST_SUM:
+        raise PayloadError("bad_discount", f"discounts: they come to more than {HIGHEST_SUM}")
     return tuple(found)
 
 

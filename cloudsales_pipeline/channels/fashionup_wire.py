@@ -17,7 +17,7 @@ from cloudsales_pipeline.channels.errors import PayloadError
 from cloudsales_pipeline.channels.fashionup_fields import UNREADABLE, Time, WireMoney, object_fields, reference_of
 
 MOST_PIECES = 1_000_000
-HIGHEST_REVISION = 2**31 - 1
+HIGHEST_REVISION = 2**63 - 1  # what a bigint holds
 
 Revision = Annotated[int, Meta(ge=1, le=HIGHEST_REVISION)]
 Quantity = Annotated[int, Meta(ge=1, le=MOST_PIECES)]
