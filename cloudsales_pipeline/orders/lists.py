@@ -18,6 +18,6 @@ Which = Literal["all", "waiting", "review", "unacknowledged"]
 def list_orders(
     connection: Connection, *, which: Which = "all", channel: str | None = None, limit: int = 200
 ) -> list[dict[str, Any]]:
-    """Orders with their pieces summed: the oldest first where they wait for something, else the newest first. No personal data."""
+    """Orders with their pieces summed: the oldest first where something is due, else the newest. No personal data."""
     values = {"which": which, "channel": channel, "limit": limit}
     return [dict(row) for row in connection.execute(sa.text(statement(__package__, "lists")), values).mappings()]

@@ -10,8 +10,9 @@ with chosen as (
           end
     order by case when :which = 'all' then o.placed_at end desc, o.placed_at, o.order_id limit :limit
 )
-select o.channel, o.external_id as id, o.status, o.placed_at, o.total, o.currency, sum(l.quantity) as ordered, sum(l.reserved) as reserved,
-       sum(l.waiting) as waiting, sum(l.issued) as issued, sum(l.cancelled) as cancelled, o.review, o.acknowledgement
+select o.channel, o.external_id as id, o.status, o.placed_at, o.total, o.currency,
+       coalesce(sum(l.quantity), 0) as ordered, coalesce(sum(l.reserved), 0) as reserved, coalesce(sum(l.waiting), 0) as waiting,
+       coalesce(sum(l.issued), 0) as issued, coalesce(sum(l.cancelled), 0) as cancelled, o.review, o.acknowledgement
 from chosen o left join cloudsales.sales_order_line l using (order_id)
 group by o.order_id, o.channel, o.external_id, o.status, o.placed_at, o.total, o.currency, o.review, o.acknowledgement
 order by case when :which = 'all' then o.placed_at end desc, o.placed_at, o.order_id
