@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -137,7 +138,7 @@ def play(engine: Engine, story: list[tuple[str, int, int]]) -> None:
 
 @pytest.mark.timeout(180)
 @given(story=st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, ORDERS - 1), st.integers(0, 5)), max_size=12))
-@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_i15_i16_i17_whatever_happens_in_whatever_order_all_figures_hold(
     engine: Engine, story: list[tuple[str, int, int]]
 ) -> None:
@@ -169,3 +170,50 @@ def test_a_planted_bug_is_seen(
     monkeypatch.setattr(where, lambda *_, **__: gives)
     with pytest.raises((AssertionError, IntegrityError), match=re.escape(seen)):
         play(engine, story)
+
+
+@pytest.mark.timeout(90)
+def test_f21_orders_goods_and_people_at_once_end_with_all_figures_right_and_no_deadlock_that_is_not_tried_again(
+    engine: Engine,
+) -> None:
+    market(engine, {"R-1": 6, "R-2": 3})
+    names = [f"FO{number}" for number in range(12)]
+    receive(
+        engine,
+        *(
+            order(name, line("R-1", 1, line_id="a"), line("R-2", 1, line_id="b"), minutes=minute)
+            for minute, name in enumerate(names)
+        ),
+    )
+    start = threading.Barrier(5)
+    failed: list[BaseException] = []
+
+    def worker(steps: list[Callable[[], object]]) -> None:
+        start.wait()
+        for step in steps:
+            try:
+                with suppress(RefusedError):
+                    step()
+            except BaseException as error:
+                failed.append(error)
+
+    def said(name: str, revision: int, status: str) -> Callable[[], object]:
+        lines = line("R-2", 1, line_id="b"), line("R-1", 2, line_id="a")
+        return lambda: receive(engine, order(name, *lines, revision=revision, status=status))
+
+    receipts = [Movement(f"N-{n}", "CENTRAL", f"R-{n % 2 + 1}", "receipt", 1) for n in range(8)]
+    work: list[list[Callable[[], object]]] = [
+        [lambda name=name: life.issue(engine, "fashionup", name, partial=True) for name in names],  # type: ignore[misc]
+        [lambda name=name: life.issue(engine, "fashionup", name, partial=True) for name in reversed(names)],  # type: ignore[misc]
+        [lambda name=name: life.cancel_here(engine, "fashionup", name) for name in names[::2]],  # type: ignore[misc]
+        [lambda one=one: post(engine, [one], then=serve) for one in receipts],  # type: ignore[misc]
+        [said(name, 2, "paid") for name in names[1::2]] + [said(name, 3, "cancelled") for name in names[1::4]],
+    ]
+    workers = [threading.Thread(target=worker, args=(steps,)) for steps in work]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+    assert failed == []
+    assert broken(engine) == {}
+    assert rows(engine, "select sum(quantity)::integer from analytics.stock_movement where reason = 'receipt'") == [(17,)]
