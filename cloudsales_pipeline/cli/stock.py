@@ -75,11 +75,12 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Take in a file of movements, once by its content. Rows that can't be posted go to quarantine, and are shown."""
+    from cloudsales_pipeline.orders.serving import serve
     from cloudsales_pipeline.stock.files import load_file
 
     with project() as (settings, engine):
         _know_settings(engine, settings)
-        result = load_file(engine, file, timezone=settings.timezone, encoding=encoding)
+        result = load_file(engine, file, timezone=settings.timezone, encoding=encoding, then=serve)
     told = {name: getattr(result, name) for name in ("rows_in", "loaded", "unchanged", "quarantined")}
     note = "this content was taken in before; nothing was done" if result.taken_before else ""
     print_rows([{"file": file.name, **told, "note": note}], as_json=as_json, title="Movements")
@@ -163,6 +164,7 @@ def release_hold(channel: Annotated[str, typer.Argument()]) -> None:
 
 
 def _post(at: str | None, *legs: tuple[str, str, int], sku: str, reference: str) -> None:
+    from cloudsales_pipeline.orders.serving import serve
     from cloudsales_pipeline.stock.movements import Movement, post
 
     with project() as (settings, engine):
@@ -171,7 +173,7 @@ def _post(at: str | None, *legs: tuple[str, str, int], sku: str, reference: str)
         movements: list[Movement] = [
             Movement(reference, warehouse, sku, reason, quantity, instant) for reason, warehouse, quantity in legs
         ]
-        result = post(engine, movements)
+        result = post(engine, movements, then=serve)
     if result.refused:
         raise _refusal(result.refused[0])
     if result.unchanged:

@@ -58,12 +58,13 @@ class LineRow(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """An event: what happened, to what. No personal data."""
+    """An event: what happened, to what, and in `detail` under which document. No personal data."""
 
     kind: str
     reference: str
     product_id: int | None = None
     quantity: int | None = None
+    detail: dict[str, object] = {}
 
 
 def write_new_orders(connection: Connection, channel: str, rows: Sequence[OrderRow]) -> None:
@@ -131,9 +132,9 @@ def update_lines(connection: Connection, lines: Sequence[Line]) -> None:
 
 def tell(connection: Connection, channel: str, told: Iterable[Told]) -> None:
     """Write events, in their order."""
-    rows = [(one.kind, channel, one.reference, one.product_id, one.quantity) for one in told]
+    rows = [(one.kind, channel, one.reference, one.product_id, one.quantity, _json(one.detail)) for one in told]
     if rows:
-        copy_rows(connection, "copy cloudsales.event (kind, channel, reference, product_id, quantity) from stdin", rows)
+        copy_rows(connection, "copy cloudsales.event (kind, channel, reference, product_id, quantity, detail) from stdin", rows)
 
 
 def _order_values(row: OrderRow) -> tuple[Any, ...]:

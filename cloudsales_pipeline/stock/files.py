@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from cloudsales_pipeline.catalog.file import FileRow, content_hash, read_rows
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.errors import RefusedError
-from cloudsales_pipeline.stock.movements import Movement, PostResult, Refused, post_movements
+from cloudsales_pipeline.stock.movements import Movement, PostResult, Refused, Then, nothing, post_movements
 
 COLUMNS = ("reference", "warehouse", "sku", "reason", "quantity")
 LONGEST_TEXT = 200  # of a field that is kept as evidence
@@ -47,11 +47,12 @@ def load_file(
     encoding: str | None = None,
     channel: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    then: Then = nothing,
 ) -> FileResult:
     """Take a file of movements in, whole, in one transaction; the same content again, under any name, does nothing (F-30).
 
     Rows that can't be posted are in quarantine with their row number, reason and evidence; the others are posted. `channel`
-    is the store that dropped it: its sales are facts, and take precedence over reservations.
+    is the store that dropped it: its sales are facts, and take precedence over reservations. `then` serves who waits.
 
     Raises:
         InputError: the file can't be read as a whole: no such file, no header, not a spreadsheet, a quote that never closes.
@@ -68,7 +69,7 @@ def load_file(
                 before.file_id, before.rows_in, before.loaded, before.unchanged, before.quarantined, taken_before=True
             )
         good, bad = _parse(rows, ZoneInfo(timezone))
-        posted = post_movements(connection, good, now=now(), facts=bool(channel), file_id=file_id)
+        posted = post_movements(connection, good, now=now(), facts=bool(channel), file_id=file_id, then=then)
         result = _counted(file_id, len(rows), posted, bad)
         _settle(connection, good, posted)  # before this file's own rows are held
         _quarantine(connection, path.name, channel, result.refused)
