@@ -87,7 +87,7 @@ def reconcile(
     stop: threading.Event | None = None,
     progress: Callable[[Mapping[str, object]], None] = lambda _: None,
 ) -> Reconciliation:
-    """Read back at most `stock.reconcile_listings` listings until `deadline` (of time.monotonic) or `stop`; the next goes on there.
+    """Read back at most `stock.reconcile_listings` listings, until `deadline` (of time.monotonic) or `stop`.
 
     Args:
         progress: called after each batch with the counts so far.

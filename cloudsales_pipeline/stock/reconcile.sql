@@ -7,6 +7,7 @@ select reconcile_after from cloudsales.stock_channel where channel = :channel
 select publication_id, variant_id, version, acknowledged_at, state
 from cloudsales.publication
 where channel = :channel and publication_id > :after and publication_id <= :until
+  and publication_id <> all (cast(:looked as bigint[]))
   and (state = 'unknown_variant'
        or state = 'done' and acknowledged_at < clock_timestamp() - make_interval(secs => :settles))
 order by publication_id limit :limit
