@@ -24,9 +24,9 @@ TO_DO = ("ghost", "never_acknowledged", "not_shown", "drift")
 @dg.asset_check(
     asset="channel_offers",
     name=CHECK,
-    description="No channel sells what is unknown here, misses a listing, never took a figure, or shows a wrong one that is not yet"
-    " corrected (else a warning). An error: so much of a channel suddenly shows too little, or nothing, that a person should look"
-    " there first.",
+    description="No channel sells what is unknown here, misses a listing, never took a figure, or shows a wrong one that is"
+    " not corrected yet (else a warning). An error: so much of a channel suddenly shows too little, or nothing, that a person"
+    " should look there first.",
 )
 def channels_show_what_they_should(project: Project) -> dg.AssetCheckResult:
     """Look at what is open on each channel that is told of stock."""

@@ -12,7 +12,7 @@ from cloudsales_pipeline.stock.channels import publishing_channels
 @dg.schedule(
     job=reconcile_channels,
     cron_schedule="23 1 * * *",  # off the full hour; 03:23 or 04:23 in Bucharest, when shops sell least
-    execution_timezone="UTC",  # the definitions load without settings, so without their zone; UTC skips and repeats no hour (F-32)
+    execution_timezone="UTC",  # definitions load without settings, so without their zone; UTC skips and repeats no hour (F-32)
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Each night at 01:23 UTC, reads back what every channel really shows, in rotation, and corrects what differs.",
     tags={"stage": "stock"},

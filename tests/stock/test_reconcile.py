@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -170,6 +172,33 @@ def test_a_figure_that_changes_while_the_channel_is_asked_is_left_alone(engine: 
     assert states(engine) == {"done": 30}
     assert channel.shows == shown(engine)
     assert found(engine, "drift") == []
+
+
+def test_beside_a_publisher_that_never_rests_nothing_is_taken_for_drift(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I-24: figures change and are sent all the time; no lease keeps the two apart, and no minute's grace here either."""
+    monkeypatch.setattr(module, "SETTLES_SECONDS", 0.0)
+    channel, names = shop(engine, 40, batch=8, slow=0.002)
+    stop = threading.Event()
+
+    def trade() -> None:
+        chance = random.Random(7)  # noqa: S311 - a test
+        while not stop.is_set():
+            move(engine, {name: chance.choice((1, 2, 3)) for name in chance.sample(names, 6)})
+            send(engine, channel)
+            move(engine, {name: -1 for name in chance.sample(names, 6) if (shown(engine)[name][0] or 0) > 0})
+            send(engine, channel)
+
+    thread = threading.Thread(target=trade)
+    thread.start()
+    try:
+        told = [look(engine, channel) for _ in range(15)]
+    finally:
+        stop.set()
+        thread.join(20)
+    assert sum(one.agreed for one in told) > 150
+    assert sum(one.changed for one in told) > 0
+    assert (sum(one.corrected for one in told), sum(one.suspected for one in told)) == (0, 0)
+    assert channel.shows == shown(engine)
 
 
 def test_what_was_acknowledged_a_moment_ago_is_not_asked_for(engine: Engine) -> None:
