@@ -117,6 +117,7 @@ def test_a_listing_that_shows_more_than_there_is_is_corrected_at_once(engine: En
     ]
     assert one(engine, "select shown_quantity from cloudsales.publication where variant_id = :v", v=names[3]) == 9
     assert states(engine) == {"done": 29, "due": 1}
+    assert shown(engine)[names[3]] == (5, 1001)
     assert send(engine, channel) == 1
     assert channel.shows[names[3]] == (5, 1001)
     assert channel.shows == shown(engine)
