@@ -64,4 +64,12 @@ publish_stock = _job(
     partitions=PUBLISHING_CHANNELS,
 )
 
-JOBS = (import_listing, import_catalog, fetch_images, publish_stock)
+reconcile_channels = _job(
+    "reconcile_channels",
+    "Read back what a channel really shows, in rotation: correct what differs, list what nobody looks after.",
+    "channel_offers",
+    stage="stock",
+    partitions=PUBLISHING_CHANNELS,
+)
+
+JOBS = (import_listing, import_catalog, fetch_images, publish_stock, reconcile_channels)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PUBLISHED = ("requests", "pushed", "acknowledged", "stale", "rejected", "held", "due")
 COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
-TOLD = (*COUNTS, *PUBLISHED)
+READ_BACK = ("read", "agreed", "drifted", "corrected", "suspected", "not_shown", "ghosts", "never_acknowledged", "round")
+TOLD = (*COUNTS, *PUBLISHED, *READ_BACK)
 
 
 class JobFailedError(CloudSalesError):
@@ -26,7 +27,7 @@ class JobFailedError(CloudSalesError):
 
 
 LISTING_JOB = "import_listing"
-PUBLISHING_JOB = "publish_stock"
+STOCK_JOBS = ("publish_stock", "reconcile_channels")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -123,7 +124,7 @@ def _job(name: str) -> dg.JobDefinition:
 def _channel(settings: Settings, asked: str | None, job: str) -> str:
     from cloudsales_pipeline.resources.channels import wanted_partitions
 
-    names = wanted_partitions(settings)["publishing_channel" if job == PUBLISHING_JOB else "channel"]
+    names = wanted_partitions(settings)["publishing_channel" if job in STOCK_JOBS else "channel"]
     if asked is not None:
         settings.channel(asked)
         return asked if asked in names else _not_for_it(asked, job)
@@ -133,7 +134,7 @@ def _channel(settings: Settings, asked: str | None, job: str) -> str:
 
 
 def _not_for_it(name: str, job: str) -> str:
-    why = "no stock.warehouses, so no stock to be told of" if job == PUBLISHING_JOB else "no url, so no listing to import"
+    why = "no stock.warehouses, so no stock to be told of" if job in STOCK_JOBS else "no url, so no listing to import"
     raise typer.BadParameter(f"the channel {name} has {why}", param_hint="--channel")
 
 

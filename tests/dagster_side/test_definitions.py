@@ -59,6 +59,7 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         "catalog_plan": "catalog",
         "catalog": "catalog",
         "stock_publication": "stock",
+        "channel_offers": "stock",
     }
     for name, spec in specs.items():
         assert spec.description, name
@@ -80,10 +81,11 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
         "catalog_plan": {"marketplace_listing"},
         "catalog": {"catalog_plan", "marketplace_categories"},
         "stock_publication": {"catalog"},
+        "channel_offers": {"stock_publication"},
     }
     graph = defs.resolve_asset_graph()
     named = {key.to_user_string(): graph.get(key).partitions_def for key in graph.materializable_asset_keys}
-    wanted = dict.fromkeys(flow, "channel") | {"stock_publication": "publishing_channel"}
+    wanted = dict.fromkeys(flow, "channel") | dict.fromkeys(("stock_publication", "channel_offers"), "publishing_channel")
     assert {name: getattr(partitions, "name", None) for name, partitions in named.items()} == wanted
 
 
@@ -96,7 +98,7 @@ def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> Non
             assert checks[asset, rule.name].blocking == rule.blocking
             assert checks[asset, rule.name].description
     assert any(rule.blocking for rule in PLAN_RULES)
-    assert len(checks) == len(PLAN_RULES) + len(CATALOGUE_RULES) + 1
+    assert len(checks) == len(PLAN_RULES) + len(CATALOGUE_RULES) + 2
 
 
 def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions) -> None:
@@ -124,6 +126,7 @@ def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Defi
         "fetch_images": "fetch_images:fashionup",
         "import_catalog": "import_catalog",
         "publish_stock": "publish_stock:fashionup",
+        "reconcile_channels": "reconcile_channels:fashionup",
     }
     limits = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
     assert {"key": "cloudsales/slot", "value": {"applyLimitPerUniqueValue": True}, "limit": 1} in limits

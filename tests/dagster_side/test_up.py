@@ -87,6 +87,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("catalog_plan",): "catalog",
             ("catalog",): "catalog",
             ("stock_publication",): "stock",
+            ("channel_offers",): "stock",
         }
         told = _ask(port, SWITCHES)
         states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in told["sensorsOrError"]["results"]}
