@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PUBLISHED = ("requests", "pushed", "acknowledged", "stale", "rejected", "held", "due")
 COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
-TOLD = (*COUNTS, *PUBLISHED)
+FILES = ("files_taken", "files_taken_before", "files_refused", "files_waiting", "files_failed")
+TOLD = (*FILES, *COUNTS, *PUBLISHED)
 
 
 class JobFailedError(CloudSalesError):
@@ -26,7 +27,12 @@ class JobFailedError(CloudSalesError):
 
 
 LISTING_JOB = "import_listing"
-PUBLISHING_JOB = "publish_stock"
+PARTITIONS = {"publish_stock": "publishing_channel", "load_store_files": "inbox_channel"}  # of the others: channel
+LACKS = {
+    "channel": "no url, so no listing to import",
+    "publishing_channel": "no stock.warehouses, so no stock to be told of",
+    "inbox_channel": "no inbox, so no files to take in",
+}
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -123,7 +129,7 @@ def _job(name: str) -> dg.JobDefinition:
 def _channel(settings: Settings, asked: str | None, job: str) -> str:
     from cloudsales_pipeline.resources.channels import wanted_partitions
 
-    names = wanted_partitions(settings)["publishing_channel" if job == PUBLISHING_JOB else "channel"]
+    names = wanted_partitions(settings)[PARTITIONS.get(job, "channel")]
     if asked is not None:
         settings.channel(asked)
         return asked if asked in names else _not_for_it(asked, job)
@@ -133,7 +139,7 @@ def _channel(settings: Settings, asked: str | None, job: str) -> str:
 
 
 def _not_for_it(name: str, job: str) -> str:
-    why = "no stock.warehouses, so no stock to be told of" if job == PUBLISHING_JOB else "no url, so no listing to import"
+    why = LACKS[PARTITIONS.get(job, "channel")]
     raise typer.BadParameter(f"the channel {name} has {why}", param_hint="--channel")
 
 
