@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def result_of(folder: Path, name: str) -> list[dict[str, str]]:
 def lies(engine: Engine) -> list[tuple[str, str, str]]:
     """(name, state, where) of all files, the month left out."""
     found = rows(engine, "select name, state, archived_as from analytics.stock_file order by file_id")
-    return [(name, state, where and "/".join(p for p in where.split("/") if not p[:2] == "20")) for name, state, where in found]
+    return [(name, state, where and "/".join(p for p in where.split("/") if p[:2] != "20")) for name, state, where in found]
 
 
 # ------------------------------------------------------------------------------------------------ taken in, and archived
@@ -368,8 +369,8 @@ def test_i48_strange_names_are_archived_as_they_are_and_shown_harmless(
     assert reference.startswith(f"{shown} (file ")
     drop(folder, "again.csv", RECEIPT, "BON-2,CLUJ,R-9,sale,1,")
     take(engine, store)
-    (told,) = result_of(folder, "again.csv")
-    assert told["what_to_do"].startswith(f"taken before as {shown} on ")
+    told = result_of(folder, "again.csv")
+    assert told[0]["what_to_do"].startswith(f"taken before as {shown} on ")
 
 
 def test_i48_a_name_that_leads_elsewhere_is_left_alone_and_the_rest_goes_on(
@@ -401,7 +402,8 @@ def test_f24_killed_at_any_step_the_file_is_posted_once_and_archived_once_with_i
     kills = 0
     for kill in killed_at_each_step(database_url, lambda own: take(own, store)):
         kills = kill
-        take(engine, store)
+        while take(engine, store).by_another:  # the server has not noticed yet that the holder of the lock is gone
+            time.sleep(0.02)
         name = f"day-{kill - 1:02}.csv"
         assert tree(folder)[-2:] == [f"archive/{name}", f"archive/{name}.result.csv"], kill
         assert len(tree(folder)) == 2 * kill
@@ -467,13 +469,12 @@ def test_a_file_that_somebody_moves_away_in_between_is_no_error(
 def test_f29_no_room_for_the_archive_is_said_and_the_next_look_archives_what_was_posted(
     engine: Engine, store: Settings, folder: Path
 ) -> None:
-    (folder / "archive").write_text("in its place")
-    aged(folder / "archive", OLD)
+    (folder / "archive").symlink_to("nowhere")
     drop(folder, "day.csv", RECEIPT)
     told = take(engine, store)
     assert outcomes(told)["day.csv"] == "failed"
     assert levels(engine) == {("CLUJ", "R-1"): (10, 0)}
-    (folder / "archive").unlink(missing_ok=True)
+    (folder / "archive").unlink()
     assert outcomes(take(engine, store))["day.csv"] == "taken"
     assert [name for name in tree(folder) if name.startswith("archive/")] == ["archive/day.csv", "archive/day.csv.result.csv"]
     assert levels(engine) == {("CLUJ", "R-1"): (10, 0)}
