@@ -193,9 +193,9 @@ class _Inbox:
             return self._take(entry)
         except _WaitingError as why:
             return FileOutcome(shown, "waiting", note=str(why))
-        except FileMissingError:
-            return FileOutcome(shown, "gone", note="another moved it")
         except FolderError as error:
+            if isinstance(error, FileMissingError) and not self._folder.exists(entry.name):
+                return FileOutcome(shown, "gone", note="another moved it")
             return FileOutcome(shown, "failed", note=error.what.replace(entry.name, shown))
         except (ChannelError, SettingsError):
             raise

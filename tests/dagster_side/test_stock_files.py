@@ -119,7 +119,8 @@ def test_an_inbox_that_is_not_reached_is_told_once_without_its_password_and_left
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["the inbox of arad could not be looked into"]
     assert first.skip_reason is not None
     assert first.skip_reason.skip_message is not None
-    assert first.skip_reason.skip_message.startswith("cluj: 1 file; arad: arad (folder): could not list the folder")
+    assert first.skip_reason.skip_message.startswith("arad: arad (folder): could not list the folder")
+    assert first.skip_reason.skip_message.endswith("; cluj: 1 file")
     assert "s3cret" not in f"{first.skip_reason.skip_message}{first.cursor}{caplog.text}"
 
 
@@ -133,7 +134,7 @@ def test_the_job_posts_what_is_there_and_shows_each_file_with_its_outcome(
     (made,) = ran.asset_materializations_for_node("store_movements")
     counts = [made.metadata[name].value for name in ("rows_in", "loaded", "unchanged", "quarantined", "files_waiting")]
     assert counts == [2, 1, 0, 1, 1]
-    records = {record.data["file"]: record.data["outcome"] for record in made.metadata["files"].value}  # type: ignore[union-attr]
+    records = {record.data["file"]: record.data["outcome"] for record in made.metadata["files"].records}  # type: ignore[union-attr]
     assert records == {"day.csv": "taken", "cut.csv": "waiting"}
     assert "analytics.stock_file" in str(made.metadata["look_next"].value)
     assert levels(engine) == {("CLUJ", "R-1"): (10, 0)}

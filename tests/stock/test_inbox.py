@@ -13,13 +13,15 @@ import pytest
 import xlsxwriter
 from sqlalchemy.engine import URL, Engine
 
-from cloudsales_pipeline.channels.errors import ChannelUnreachableError, FileMissingError
+from cloudsales_pipeline.channels.errors import ChannelUnreachableError, FileMissingError, FolderError
 from cloudsales_pipeline.channels.folders import Folder
 from cloudsales_pipeline.database.locks import stock_inbox_lock
 from cloudsales_pipeline.settings import Settings
 from cloudsales_pipeline.stock import inbox
 from cloudsales_pipeline.stock.inbox import take_inbox
+from cloudsales_pipeline.stock.inbox_results import ADVICE
 from tests.channels import sftp_server
+from tests.conftest import ROOT
 from tests.killing import killed_at_each_step
 from tests.stock.drops import COLUMNS, HEADER, aged, drop, drop_sheet, only, outcomes, take, tree, with_inbox
 from tests.stock.shelf import levels, rows, stock_world
@@ -420,8 +422,9 @@ def test_a_file_that_was_taken_in_and_then_removed_by_a_person_is_not_looked_for
 ) -> None:
     path = drop(folder, "day.csv", RECEIPT)
     with monkeypatch.context() as patched:
-        patched.setattr(Folder, "move", lambda *_: (_ for _ in ()).throw(FileMissingError("away", channel="cluj")))
-        assert only(take(engine, store)).outcome == "gone"
+        patched.setattr(Folder, "move", lambda *_: (_ for _ in ()).throw(FolderError("no room", channel="cluj")))
+        one = only(take(engine, store))
+    assert (one.outcome, one.note) == ("failed", "no room")
     assert inbox.to_archive(engine, ["cluj", "other"]).keys() == {"cluj"}
     path.unlink()
     assert take(engine, store).healed == 1
@@ -536,3 +539,23 @@ def free_port() -> int:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ({"inbox": "/srv/cluj", "outbox": "file:///srv/cluj/"}, {}, "the outbox of cluj is the inbox of cluj"),
+        ({"inbox": "/srv/in"}, {"inbox": "/srv/in"}, "the inbox of arad is the inbox of cluj"),
+    ],
+)
+def test_what_is_written_to_a_till_cannot_be_read_as_its_movements(
+    first: dict[str, str], second: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        Settings.model_validate({"channels": {"cluj": {"kind": "store", **first}, "arad": {"kind": "store", **second}}})
+
+
+def test_every_reason_that_a_row_can_be_held_for_has_its_advice_and_stands_in_the_page() -> None:
+    page = (ROOT / "docs" / "stock.md").read_text(encoding="utf-8").partition("## Why a row was refused")[2].partition("\n## ")[0]
+    told = {code for line in page.splitlines() if line.startswith("| ") for code in line.split("|")[1].strip().split(", ")}
+    assert told - {"reason"} == set(ADVICE)
