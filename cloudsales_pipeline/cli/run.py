@@ -65,6 +65,8 @@ def run(
         print_rows(told, as_json=as_json, title=title)
     else:
         typer.echo(title)
+    for line in file_notes(events):
+        typer.echo(line, err=True)
     if not success:
         for line in failures(events):
             typer.echo(f"error: {line}", err=True)
@@ -160,6 +162,19 @@ def summary(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
             state = "passed" if check.passed else f"{check.severity.value}: {check.description or 'failed'}"
             rows.append({"what": f"{check.asset_key.to_user_string()}: {check.check_name}", "kind": "check", "result": state})
     return rows
+
+
+def file_notes(events: Iterable[dg.EventLogEntry]) -> list[str]:
+    """A line for each file with something to say: why it was refused, or waits."""
+    import dagster as dg
+
+    made = [
+        entry.dagster_event.step_materialization_data.materialization.metadata.get("files")
+        for entry in events
+        if entry.dagster_event and entry.dagster_event.event_type_value == "ASSET_MATERIALIZATION"
+    ]
+    records = [record.data for table in made if isinstance(table, dg.TableMetadataValue) for record in table.records]
+    return [f"{row['file']}: {row['outcome']}, {row['note']}" for row in records if row.get("note")]
 
 
 def failures(events: Iterable[dg.EventLogEntry]) -> list[str]:

@@ -192,7 +192,10 @@ def test_the_command_runs_the_job_for_a_store_and_says_what_a_channel_lacks(
     assert call("--channel", "fashionup") == 2
     assert "the channel fashionup has no inbox" in capsys.readouterr().err
     drop(folder, "day.csv", RECEIPT)
+    drop(folder, "sale.csv", "BON-1", header="bon\n", age=90)
     assert call("--channel", "cluj", "--json") == 0
-    (told,) = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert "sale.csv: refused, sale.csv has no column reference or warehouse" in printed.err
+    (told,) = json.loads(printed.out)
     assert "files taken 1" in told["result"]
     assert "rows in 1, loaded 1" in told["result"]
