@@ -7,7 +7,7 @@ once at a time; into the catalogue one at a time whatever the channel, for they 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from cloudsales_pipeline.resources.channels import CHANNELS, PUBLISHING_CHANNELS
+from cloudsales_pipeline.resources.channels import CHANNELS, INBOX_CHANNELS, PUBLISHING_CHANNELS
 
 SLOT_TAG = "cloudsales/slot"
 
@@ -72,4 +72,13 @@ reconcile_channels = _job(
     partitions=PUBLISHING_CHANNELS,
 )
 
-JOBS = (import_listing, import_catalog, fetch_images, publish_stock, reconcile_channels)
+load_store_files = _job(
+    "load_store_files",
+    "Take in the files of movements that a store dropped into its inbox, each once by its content, and archive them with their"
+    " result. The sensor store_files starts it when a file is complete.",
+    "store_movements",
+    stage="stock",
+    partitions=INBOX_CHANNELS,
+)
+
+JOBS = (import_listing, import_catalog, fetch_images, publish_stock, load_store_files, reconcile_channels)

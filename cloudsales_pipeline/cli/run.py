@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 PUBLISHED = ("requests", "pushed", "acknowledged", "stale", "rejected", "held", "due")
 COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
 READ_BACK = ("read", "agreed", "drifted", "corrected", "suspected", "not_shown", "ghosts", "never_acknowledged", "round")
-TOLD = (*COUNTS, *PUBLISHED, *READ_BACK)
+FILES = ("files_taken", "files_taken_before", "files_refused", "files_waiting", "files_failed")
+TOLD = (*FILES, *COUNTS, *PUBLISHED, *READ_BACK)
 
 
 class JobFailedError(CloudSalesError):
@@ -27,7 +28,16 @@ class JobFailedError(CloudSalesError):
 
 
 LISTING_JOB = "import_listing"
-STOCK_JOBS = ("publish_stock", "reconcile_channels")
+PARTITIONS = {  # of the others: channel
+    "publish_stock": "publishing_channel",
+    "reconcile_channels": "publishing_channel",
+    "load_store_files": "inbox_channel",
+}
+LACKS = {
+    "channel": "no url, so no listing to import",
+    "publishing_channel": "no stock.warehouses, so no stock to be told of",
+    "inbox_channel": "no inbox, so no files to take in",
+}
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -60,6 +70,8 @@ def run(
         print_rows(told, as_json=as_json, title=title)
     else:
         typer.echo(title)
+    for line in file_notes(events):
+        typer.echo(line, err=True)
     if not success:
         for line in failures(events):
             typer.echo(f"error: {line}", err=True)
@@ -124,7 +136,7 @@ def _job(name: str) -> dg.JobDefinition:
 def _channel(settings: Settings, asked: str | None, job: str) -> str:
     from cloudsales_pipeline.resources.channels import wanted_partitions
 
-    names = wanted_partitions(settings)["publishing_channel" if job in STOCK_JOBS else "channel"]
+    names = wanted_partitions(settings)[PARTITIONS.get(job, "channel")]
     if asked is not None:
         settings.channel(asked)
         return asked if asked in names else _not_for_it(asked, job)
@@ -134,7 +146,7 @@ def _channel(settings: Settings, asked: str | None, job: str) -> str:
 
 
 def _not_for_it(name: str, job: str) -> str:
-    why = "no stock.warehouses, so no stock to be told of" if job in STOCK_JOBS else "no url, so no listing to import"
+    why = LACKS[PARTITIONS.get(job, "channel")]
     raise typer.BadParameter(f"the channel {name} has {why}", param_hint="--channel")
 
 
@@ -155,6 +167,19 @@ def summary(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
             state = "passed" if check.passed else f"{check.severity.value}: {check.description or 'failed'}"
             rows.append({"what": f"{check.asset_key.to_user_string()}: {check.check_name}", "kind": "check", "result": state})
     return rows
+
+
+def file_notes(events: Iterable[dg.EventLogEntry]) -> list[str]:
+    """A line for each file with something to say: why it was refused, or waits."""
+    import dagster as dg
+
+    made = [
+        entry.dagster_event.step_materialization_data.materialization.metadata.get("files")
+        for entry in events
+        if entry.dagster_event and entry.dagster_event.event_type_value == "ASSET_MATERIALIZATION"
+    ]
+    records = [record.data for table in made if isinstance(table, dg.TableMetadataValue) for record in table.records]
+    return [f"{row['file']}: {row['outcome']}, {row['note']}" for row in records if row.get("note")]
 
 
 def failures(events: Iterable[dg.EventLogEntry]) -> list[str]:

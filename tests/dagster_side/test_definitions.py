@@ -58,6 +58,7 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         "product_images": "listing",
         "catalog_plan": "catalog",
         "catalog": "catalog",
+        "store_movements": "stock",
         "stock_publication": "stock",
         "channel_offers": "stock",
     }
@@ -80,12 +81,14 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
         "product_images": {"marketplace_listing"},
         "catalog_plan": {"marketplace_listing"},
         "catalog": {"catalog_plan", "marketplace_categories"},
+        "store_movements": {"catalog"},
         "stock_publication": {"catalog"},
         "channel_offers": {"stock_publication"},
     }
     graph = defs.resolve_asset_graph()
     named = {key.to_user_string(): graph.get(key).partitions_def for key in graph.materializable_asset_keys}
     wanted = dict.fromkeys(flow, "channel") | dict.fromkeys(("stock_publication", "channel_offers"), "publishing_channel")
+    wanted["store_movements"] = "inbox_channel"
     assert {name: getattr(partitions, "name", None) for name, partitions in named.items()} == wanted
 
 
@@ -127,6 +130,7 @@ def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Defi
         "import_catalog": "import_catalog",
         "publish_stock": "publish_stock:fashionup",
         "reconcile_channels": "reconcile_channels:fashionup",
+        "load_store_files": "load_store_files:fashionup",
     }
     limits = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
     assert {"key": "cloudsales/slot", "value": {"applyLimitPerUniqueValue": True}, "limit": 1} in limits

@@ -86,6 +86,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("product_images",): "listing",
             ("catalog_plan",): "catalog",
             ("catalog",): "catalog",
+            ("store_movements",): "stock",
             ("stock_publication",): "stock",
             ("channel_offers",): "stock",
         }
@@ -97,6 +98,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             "listing_changed",
             "images_due",
             "listing_freshness",
+            "store_files",
             "stock_deltas",
             "run_failures",
         }
