@@ -87,6 +87,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("catalog_plan",): "catalog",
             ("catalog",): "catalog",
             ("stock_publication",): "stock",
+            ("stock_snapshot",): "stock",
         }
         told = _ask(port, SWITCHES)
         states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in told["sensorsOrError"]["results"]}
@@ -97,6 +98,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             "images_due",
             "listing_freshness",
             "stock_deltas",
+            "stock_watch",
             "run_failures",
         }
         assert told["partitions"]["partitionKeys"] == ["fashionup"]
