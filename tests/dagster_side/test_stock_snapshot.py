@@ -69,20 +69,21 @@ def test_the_next_tick_takes_the_dates_that_were_missed_since_the_first_one() ->
     assert len(dates_to_do("2026-11-23", ["2026-02-01"])) == 31
 
 
-def test_a_daemon_that_was_away_for_days_asks_for_each_missed_date_once(config_file: Path, instance: dg.DagsterInstance) -> None:
+def test_a_daemon_that_was_away_for_days_asks_for_each_missed_date_once(config_file: Path, tmp_path: Path) -> None:
     import dagster as dg
 
     from cloudsales_pipeline.definitions import defs
 
-    instance.report_runless_asset_event(dg.AssetMaterialization("stock_snapshot", partition="2026-11-16"))
     repository = defs.get_repository_def()
     asked: list[tuple[str, str | None]] = []
-    for night in range(5):  # Dagster itself catches up the last five ticks
-        with dg.build_schedule_context(
-            instance=instance, scheduled_execution_time=NIGHT - timedelta(days=4 - night), repository_def=repository
-        ) as context:
-            data = repository.get_schedule_def("daily_stock_snapshot").evaluate_tick(context)
-        asked += [(request.run_key or "", request.partition_key) for request in data.run_requests or []]
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("stock_snapshot", partition="2026-11-16"))
+        for night in range(5):  # Dagster itself catches up the last five ticks
+            with dg.build_schedule_context(
+                instance=instance, scheduled_execution_time=NIGHT - timedelta(days=4 - night), repository_def=repository
+            ) as context:
+                data = repository.get_schedule_def("daily_stock_snapshot").evaluate_tick(context)
+            asked += [(request.run_key or "", request.partition_key) for request in data.run_requests or []]
     assert sorted({day for _, day in asked if day}) == [f"2026-11-{day}" for day in range(17, 24)]
     assert len({key for key, _ in asked}) == 7  # a run key is started once
     assert all("cloudsales/slot" in (request.tags or {}) for request in data.run_requests or [])
