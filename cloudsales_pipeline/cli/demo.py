@@ -1,4 +1,5 @@
-"""`cloudsales demo`: everything on this machine. A simulated marketplace, a retailer whose catalogue overlaps it, one import, and stock.
+"""`cloudsales demo`: everything on this machine. A simulated marketplace, a retailer whose catalogue overlaps it, one
+import, and stock.
 
 It has a folder, settings and a database of its own under .cloudsales/demo, and runs the same jobs as production. What it
 prints at the end stands in demo_summary.

@@ -1,4 +1,4 @@
-"""The demo's second half: stock comes in, is published, and is sold while a publisher listens; the marketplace and a store follow.
+"""The demo's second half: stock comes in and is sold while a publisher listens; the marketplace and a store follow.
 
 What belongs here: the steps and what they left behind. What does not: the catalogue's half (demo), and any rule of stock.
 """
@@ -43,7 +43,8 @@ SOLD = """
     group by p.sku, b.publication_id, s.publication_id having bool_or(m.reason = 'sale') order by p.sku, b.variant_id
 """
 CHANNELS = """
-    select c.channel, count(*) filter (where b.quantity is not null) as figures, count(*) filter (where b.state = 'done') as acknowledged,
+    select c.channel, count(*) filter (where b.quantity is not null) as figures,
+           count(*) filter (where b.state = 'done') as acknowledged,
            (select sum(requests) from cloudsales.stock_push_minute m where m.channel = c.channel) as requests,
            (select sum(pushed) from cloudsales.stock_push_minute m where m.channel = c.channel) as figures_sent
     from unnest(cast(:channels as text[])) c (channel) join cloudsales.publication b using (channel) group by 1 order by 1
@@ -80,22 +81,27 @@ def remembered(state: State, folder: Path) -> Iterator[None]:
 
 def play(instance: dg.DagsterInstance, engine: Engine, settings: Settings, channel: str, folder: Path) -> None:
     """Receive, publish, sell."""
+    from cloudsales_pipeline.cli.run import execute
     from cloudsales_pipeline.stock.files import load_file
+    from cloudsales_pipeline.stock.movements import post
     from cloudsales_pipeline.stock.rules import sync_rules
 
     sync_rules(engine, settings)
     skus = _skus(engine)
     file = folder / "receipts.csv"
     _write_receipts(skus, file)
-    say(f"Receiving {len(skus)} products into the warehouse {WAREHOUSE} from {file}")
-    result = load_file(engine, file, timezone=settings.timezone)
-    detail(f"{result.rows_in} movements: {result.loaded} posted, {result.unchanged} were posted before")
-    say(f"Publishing to {channel}, and to a store as numbered files in {folder / STORE} (job publish_stock)")
-    _publish(instance, channel)
-    _publish(instance, STORE)
-    say(f"Selling {SALES} products, one at a time, while a publisher listens (as `cloudsales work` does)")
-    posted = _sell(engine, settings, channel)
-    detail(f"{posted} sales posted" if posted else "these sales were posted before: nothing was done")
+    with _publisher(engine, settings):
+        say(f"Receiving {len(skus)} products into the warehouse {WAREHOUSE} from {file}, while a publisher listens")
+        result = load_file(engine, file, timezone=settings.timezone)
+        detail(f"{result.rows_in} movements: {result.loaded} posted, {result.unchanged} were posted before")
+        _wait_until_sent(engine, channel)
+        say(f"Selling {SALES} products, one at a time; a store gets its files in {folder / STORE}")
+        posted = sum(post(engine, [sale]).posted for sale in _sales(engine, channel))
+        detail(f"{posted} sales posted" if posted else "these sales were posted before: nothing was done")
+        _wait_until_sent(engine, channel)
+    say("Looking whether anything is left to publish (job publish_stock)")
+    for name in (channel, STORE):
+        detail(f"{name}: {'; '.join(execute(instance, 'publish_stock', name))}")
 
 
 def show(engine: Engine, state: State, channel: str, folder: Path) -> None:
@@ -110,9 +116,7 @@ def show(engine: Engine, state: State, channel: str, folder: Path) -> None:
             name: {row.variant_id: row.quantity for row in connection.execute(sa.text(_WANTED), {"channel": name})}
             for name in (channel, STORE)
         }
-    print_rows(
-        [dict(row) for row in channels], as_json=False, title="What each channel should show of our stock, and acknowledged"
-    )
+    print_rows([dict(row) for row in channels], as_json=False, title="What each channel was told of our stock")
     if lag:
         detail(f"From a sale to the marketplace's answer: half of them within {lag[0]:.3f} s, 99 of 100 within {lag[1]:.3f} s.")
     offers = state.offers(wanted[channel])
@@ -121,7 +125,8 @@ def show(engine: Engine, state: State, channel: str, folder: Path) -> None:
     files, applied = _read_outbox(folder / STORE)
     shows = sum(applied.get(sku) == quantity for sku, quantity in wanted[STORE].items())
     detail(f"The store's {files} files say the rule's figure for {shows} of {len(wanted[STORE])} products.")
-    _examples(sold, channel)
+    _examples([dict(row) for row in sold], channel)
+    detail("")
 
 
 def _examples(sold: Sequence[Mapping[str, Any]], channel: str) -> None:
@@ -155,24 +160,6 @@ def _write_receipts(skus: Sequence[str], file: Path) -> None:
         writer.writerows((f"DEMO-RECEIPT-{sku}", WAREHOUSE, sku, "receipt", _received(sku)) for sku in skus)
 
 
-def _publish(instance: dg.DagsterInstance, channel: str) -> None:
-    from cloudsales_pipeline.cli.run import execute
-
-    for line in execute(instance, "publish_stock", channel):
-        detail(f"{channel}: {line}")
-
-
-def _sell(engine: Engine, settings: Settings, channel: str) -> int:
-    """Post the sales one by one beside a publisher; returns how many were new. Ends when all of them are acknowledged."""
-    from cloudsales_pipeline.stock.movements import post
-
-    sales = _sales(engine, channel)
-    with _publisher(engine, settings):
-        posted = sum(post(engine, [sale]).posted for sale in sales)
-        _wait_until_sent(engine, channel)
-    return posted
-
-
 def _sales(engine: Engine, channel: str) -> list[Movement]:
     import sqlalchemy as sa
 
@@ -191,6 +178,7 @@ def _sales(engine: Engine, channel: str) -> list[Movement]:
 
 @contextmanager
 def _publisher(engine: Engine, settings: Settings) -> Iterator[None]:
+    """What `cloudsales work` does, in a thread."""
     from cloudsales_pipeline.stock.publishing import publish_all
 
     stop = threading.Event()
@@ -206,13 +194,14 @@ def _publisher(engine: Engine, settings: Settings) -> Iterator[None]:
         thread.join(PUBLISH_SECONDS)
 
 
-def _wait_until_sent(engine: Engine, *channels: str) -> None:
+def _wait_until_sent(engine: Engine, channel: str) -> None:
+    """Until nothing is due on the marketplace and in the store."""
     from cloudsales_pipeline.stock.pushes import standing
 
     deadline = time.monotonic() + PUBLISH_SECONDS / 2
     while time.monotonic() < deadline:
         with engine.connect() as connection:
-            if not any(standing(connection, name)[0] for name in (*channels, STORE)):
+            if not any(standing(connection, name)[0] for name in (channel, STORE)):
                 return
         time.sleep(0.02)
 
