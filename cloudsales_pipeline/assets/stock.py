@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from cloudsales_pipeline.assets.catalog import catalog
-from cloudsales_pipeline.assets.picture import lag_histogram
 from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.resources import metadata
 from cloudsales_pipeline.resources.channels import PUBLISHING_CHANNELS
 from cloudsales_pipeline.resources.failures import clear_failures
+from cloudsales_pipeline.resources.lag_picture import lag_histogram
 from cloudsales_pipeline.resources.project import Project
 
 if TYPE_CHECKING:

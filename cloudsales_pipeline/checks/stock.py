@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from cloudsales_pipeline.assets.picture import lag_histogram
 from cloudsales_pipeline.resources import metadata
 from cloudsales_pipeline.resources.failures import clear_failures
+from cloudsales_pipeline.resources.lag_picture import lag_histogram
 from cloudsales_pipeline.resources.project import Project
 from cloudsales_pipeline.stock.channels import publishing_channels
 from cloudsales_pipeline.stock.quality import STOCK_RULES, check_stock

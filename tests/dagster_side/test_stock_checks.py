@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import yaml
 from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.assets.picture import lag_histogram
+from cloudsales_pipeline.resources.lag_picture import lag_histogram
 from cloudsales_pipeline.resources.project import Project
 from cloudsales_pipeline.stock.quality import STOCK_RULES
 from cloudsales_pipeline.stock.watch import lags, reaches
