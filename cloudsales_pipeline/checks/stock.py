@@ -112,7 +112,8 @@ def _lag_judged(found: "Sequence[Lag]", objective: float) -> Judged:
     ]
     shown: dict[str, Any] = {"objective": plain(objective), "last_hour": metadata.table(rows)}
     for one in found:
-        if one.acknowledged:
+        if one.p99 is not None:
+            shown[f"p99_{one.channel}"] = one.p99  # a number, for Dagster draws it over time
             shown[f"lag_{one.channel}"] = dg.MetadataValue.md(lag_histogram(one.counts, one.p50, one.p99, objective))
     if late:
         shown["what_to_do"] = dg.MetadataValue.text(

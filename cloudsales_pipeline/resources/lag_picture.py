@@ -9,7 +9,7 @@ import base64
 import math
 from collections.abc import Sequence
 
-WIDTH, HEIGHT, FLOOR, LEFT = 620, 190, 150, 10
+WIDTH, HEIGHT, FLOOR, LEFT = 620, 180, 150, 26
 INK, BARS, MEDIAN, LATE, BOUND = "#57606a", "#3b78b5", "#2f6f4f", "#d9a441", "#b5483b"
 
 
@@ -33,7 +33,8 @@ def lag_histogram(counts: Sequence[int], p50: float | None, p99: float | None, o
     parts = [_bar(x(bucket_end(bucket - 1)), x(bucket_end(bucket)), counts[bucket - 1] / max(counts)) for bucket in used]
     parts += [_mark(x(second), text) for second, text in SECONDS if low <= second <= high]
     lines = (("p50", p50, MEDIAN, 12), ("p99", p99, LATE, 26), ("objective", objective, BOUND, 40))
-    parts += [_line(x(value), f"{name} {value:.3g} s", colour, y) for name, value, colour, y in lines if value is not None]
+    # the last line first, so that each label lies over the lines that it crosses
+    parts += [_line(x(value), f"{name} {value:.3g} s", colour, y) for name, value, colour, y in lines[::-1] if value is not None]
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
         f' font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#ffffff"/>'
@@ -63,5 +64,6 @@ def _line(x: float, text: str, colour: str, y: int) -> str:
     anchor, beside = ("end", -4) if x > WIDTH * 0.7 else ("start", 4)
     return (
         f'<path d="M{x} {y - 9}V{FLOOR}" stroke="{colour}" stroke-width="1.5" stroke-dasharray="4 2"/>'
-        f'<text x="{x + beside}" y="{y}" text-anchor="{anchor}" fill="{colour}">{text}</text>'
+        f'<text x="{x + beside}" y="{y}" text-anchor="{anchor}" fill="{colour}" stroke="#ffffff" stroke-width="3"'
+        f' paint-order="stroke">{text}</text>'
     )
