@@ -33,8 +33,8 @@ def lag_histogram(counts: Sequence[int], p50: float | None, p99: float | None, o
     parts = [_bar(x(bucket_end(bucket - 1)), x(bucket_end(bucket)), counts[bucket - 1] / max(counts)) for bucket in used]
     parts += [_mark(x(second), text) for second, text in SECONDS if low <= second <= high]
     lines = (("p50", p50, MEDIAN, 12), ("p99", p99, LATE, 26), ("objective", objective, BOUND, 40))
-    # the last line first, so that each label lies over the lines that it crosses
-    parts += [_line(x(value), f"{name} {value:.3g} s", colour, y) for name, value, colour, y in lines[::-1] if value is not None]
+    marks = [_line(x(value), f"{name} {value:.3g} s", colour, y) for name, value, colour, y in lines if value is not None]
+    parts += [line for line, _ in marks] + [label for _, label in marks]  # labels lie over the lines that they cross
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
         f' font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#ffffff"/>'
@@ -60,10 +60,11 @@ def _mark(x: float, text: str) -> str:
     )
 
 
-def _line(x: float, text: str, colour: str, y: int) -> str:
+def _line(x: float, text: str, colour: str, y: int) -> tuple[str, str]:
+    """A dashed line and its label."""
     anchor, beside = ("end", -4) if x > WIDTH * 0.7 else ("start", 4)
     return (
-        f'<path d="M{x} {y - 9}V{FLOOR}" stroke="{colour}" stroke-width="1.5" stroke-dasharray="4 2"/>'
+        f'<path d="M{x} {y - 9}V{FLOOR}" stroke="{colour}" stroke-width="1.5" stroke-dasharray="4 2"/>',
         f'<text x="{x + beside}" y="{y}" text-anchor="{anchor}" fill="{colour}" stroke="#ffffff" stroke-width="3"'
-        f' paint-order="stroke">{text}</text>'
+        f' paint-order="stroke">{text}</text>',
     )
