@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,6 +39,7 @@ LACKS = {
     "publishing_channel": "no stock.warehouses, so no stock to be told of",
     "inbox_channel": "no inbox, so no files to take in",
 }
+DAILY_JOBS = ("take_stock_snapshot",)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -46,7 +48,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def run(
     job: Annotated[str, typer.Argument(help="The job's name, for example import_listing.")],
     channel: Annotated[str | None, typer.Option(help="The channel; may be left out where there is one.")] = None,
-    date: Annotated[str | None, typer.Option(help="The business date (YYYY-MM-DD), for jobs that have one.")] = None,
+    date: Annotated[
+        str | None, typer.Option(help="The business date (YYYY-MM-DD), for jobs that have one; the last that ended.")
+    ] = None,
     whole_listing: Annotated[bool, typer.Option("--whole-listing", help="import_listing: read all, not only changes.")] = False,
     allow_shrink: Annotated[
         bool, typer.Option("--allow-shrink", help="import_listing: take in a listing that lost much, after a look at it.")
@@ -58,11 +62,9 @@ def run(
     from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance
 
     settings = load_settings()
-    partition = _channel(settings, channel, job)
+    partition = _date(settings, channel, date) if job in DAILY_JOBS else _channel(settings, channel, job, date)
     with open_instance(settings) as instance:
         end_dead_runs(instance)
-        if date is not None:
-            raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
         ops = _listing_config(job, whole_listing=whole_listing or allow_shrink, allow_shrink=allow_shrink)
         success, events = _execute(instance, job, partition, verbose=verbose, ops=ops)
     title, told = f"{job} of {partition}: {'done' if success else 'FAILED'}", summary(events)
@@ -133,7 +135,24 @@ def _job(name: str) -> dg.JobDefinition:
     return definitions.resolve_job_def(name)
 
 
-def _channel(settings: Settings, asked: str | None, job: str) -> str:
+def _date(settings: Settings, channel: str | None, asked: str | None) -> str:
+    """The business date as its partition's key: the one asked for, else the last that has ended."""
+    from cloudsales_pipeline.resources.days import BUSINESS_DATES
+    from cloudsales_pipeline.stock.days import last_days
+
+    if channel is not None:
+        raise typer.BadParameter("this job is for all channels at once", param_hint="--channel")
+    if asked is None:
+        return last_days(1, datetime.now(UTC), settings.timezone)[0].isoformat()
+    if not BUSINESS_DATES.has_partition_key(asked):
+        first, last = BUSINESS_DATES.get_first_partition_key(), BUSINESS_DATES.get_last_partition_key()
+        raise typer.BadParameter(f"a date that has ended, from {first} to {last}, is expected", param_hint="--date")
+    return asked
+
+
+def _channel(settings: Settings, asked: str | None, job: str, date: str | None) -> str:
+    if date is not None:
+        raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
     from cloudsales_pipeline.resources.channels import wanted_partitions
 
     names = wanted_partitions(settings)[PARTITIONS.get(job, "channel")]

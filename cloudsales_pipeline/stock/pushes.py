@@ -192,10 +192,16 @@ def sent_lately(connection: Connection, channel: str) -> list[tuple[float, int]]
 
 
 def minutes(connection: Connection, channel: str, last: int) -> dict[str, Any]:
-    """What was sent in the `last` minutes: the counts, the longest lag, and `lag_p50` and `lag_p99` in seconds (None: none)."""
+    """What was sent in the `last` minutes: the counts, the longest lag, `lag_p50` and `lag_p99` in seconds (None: none), and
+    `lag_counts`, the changes by bucket."""
     row = dict(_run(connection, "minutes", channel=channel, minutes=last).mappings().one())
     counts = row.pop("lag_counts") or []
-    return row | {"lag_p50": lag_quantile(counts, 0.5), "lag_p99": lag_quantile(counts, 0.99)}
+    return row | {"lag_p50": lag_quantile(counts, 0.5), "lag_p99": lag_quantile(counts, 0.99), "lag_counts": counts}
+
+
+def bucket_end(bucket: int) -> float:
+    """Where the bucket (from 1) of `lag_counts` ends, in seconds."""
+    return float(FIRST_LAG_SECONDS * LAG_GROWTH**bucket)
 
 
 def lag_quantile(counts: Sequence[int], share: float) -> float | None:
@@ -204,7 +210,7 @@ def lag_quantile(counts: Sequence[int], share: float) -> float | None:
     for bucket, count in enumerate(counts, start=1):
         reached += count
         if count and reached >= share * total:
-            return float(round(FIRST_LAG_SECONDS * LAG_GROWTH**bucket, 4))
+            return round(bucket_end(bucket), 4)
     return None
 
 
