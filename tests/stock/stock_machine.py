@@ -6,11 +6,12 @@ What belongs here: the steps, the model, the invariants. What does not: when it 
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.channels.errors import ChannelUnreachableError, OutcomeUnknownError
 from cloudsales_pipeline.channels.port import StockResult, StockUpdate
@@ -33,7 +34,7 @@ from tests.stock.rule_world import put_listings, put_products, with_channels
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 SKUS, PLACES = ("S1", "S2", "S3"), ("A", "B")
-VARIANTS = tuple(f"v{sku}" for sku in SKUS)
+RUNS = itertools.count(1)
 FAST = LimitSettings(requests_per_minute=60_000)
 Pair = tuple[str, str]
 
@@ -53,8 +54,8 @@ skus, places, pieces = st.sampled_from(SKUS), st.sampled_from(PLACES), st.intege
 class Channel(FakeStock):
     """The channel of the machine: its first failure ends the pass, so that no step waits."""
 
-    def __init__(self, *, asynchronous: bool) -> None:
-        super().__init__(VARIANTS, batch=2, asynchronous=asynchronous)
+    def __init__(self, name: str, variants: Sequence[str], *, asynchronous: bool) -> None:
+        super().__init__(variants, name=name, batch=2, asynchronous=asynchronous)
         self.stop = threading.Event()
         self.unknown: set[str] = set()
 
@@ -75,14 +76,16 @@ class Channel(FakeStock):
 
 
 class StockMachine(RuleBasedStateMachine):
-    """`new_world` gives each run a database of its own; `settings` has the test's address in it."""
+    """Each run has products and a channel of its own, in the database of `engine`."""
 
-    new_world: ClassVar[Callable[[], Engine]]
+    engine: ClassVar[Engine]
     settings: ClassVar[Settings]
 
     def __init__(self) -> None:
         super().__init__()
-        self.engine = type(self).new_world()
+        self.run = next(RUNS)
+        self.channel_name = f"shop{self.run}"
+        self.real = {sku: f"{sku}.{self.run}" for sku in SKUS}
         self.on_hand: dict[Pair, int] = {}
         self.open: list[tuple[str, str, str, int]] = []  # owner, sku, warehouse, pieces; the earliest placed first
         self.ended: list[str] = []
@@ -94,31 +97,28 @@ class StockMachine(RuleBasedStateMachine):
 
     @initialize(asynchronous=st.booleans(), rule_number=st.integers(0, len(RULES) - 1))
     def begin(self, asynchronous: bool, rule_number: int) -> None:
-        self.channel = Channel(asynchronous=asynchronous)
-        put_products(self.engine, *SKUS)
+        self.channel = Channel(self.channel_name, [f"v{sku}" for sku in self.real.values()], asynchronous=asynchronous)
+        put_products(self.engine, *self.real.values())
         self.products = self._numbers()
         self.change_rule(rule_number)
-        put_listings(self.engine, *SKUS)
+        put_listings(self.engine, *self.real.values(), channel=self.channel_name)
 
     def teardown(self) -> None:
-        try:
-            if hasattr(self, "channel") and sys.exc_info()[0] is None:  # nothing went wrong before
-                self._converges()
-        finally:
-            self.engine.dispose()
+        if hasattr(self, "channel") and sys.exc_info()[0] is None:  # nothing went wrong before
+            self._converges()
 
     # ------------------------------------------------------------ movements
 
     @rule(sku=skus, place=places, quantity=pieces, reason=st.sampled_from(["receipt", "return"]))
     def more(self, sku: str, place: str, quantity: int, reason: str) -> None:
-        assert self._post(Movement(self._name(), place, sku, reason, quantity, self._now())).posted == 1
+        assert self._post(Movement(self._name(), place, self.real[sku], reason, quantity, self._now())).posted == 1
         self._add(sku, place, quantity)
 
     @rule(sku=skus, place=places, quantity=pieces, how=st.sampled_from(["sale", "till", "adjustment"]))
     def less(self, sku: str, place: str, quantity: int, how: str) -> None:
         units = -quantity if how == "adjustment" else quantity
         reason = "adjustment" if how == "adjustment" else "sale"
-        result = self._post(Movement(self._name(), place, sku, reason, units, self._now()), facts=how == "till")
+        result = self._post(Movement(self._name(), place, self.real[sku], reason, units, self._now()), facts=how == "till")
         left = self.on_hand.get((sku, place), 0) - quantity
         taken = max(0, self._held(sku, place) - left)
         if left < 0 or (taken and how != "till"):
@@ -130,7 +130,7 @@ class StockMachine(RuleBasedStateMachine):
 
     @rule(sku=skus, place=places, found=st.integers(0, 6))
     def count(self, sku: str, place: str, found: int) -> None:
-        result = self._post(Movement(self._name(), place, sku, "count", found, self._now()))
+        result = self._post(Movement(self._name(), place, self.real[sku], "count", found, self._now()))
         taken = max(0, self._held(sku, place) - found)
         assert (result.posted, result.displaced) == (1, taken)
         self.on_hand[sku, place] = found
@@ -141,7 +141,8 @@ class StockMachine(RuleBasedStateMachine):
         out, to = ("B", "A") if back else ("A", "B")
         name, now = self._name(), self._now()
         result = self._post(
-            Movement(name, to, sku, "transfer_in", quantity, now), Movement(name, out, sku, "transfer_out", quantity, now)
+            Movement(name, to, self.real[sku], "transfer_in", quantity, now),
+            Movement(name, out, self.real[sku], "transfer_out", quantity, now),
         )
         if self.on_hand.get((sku, out), 0) - self._held(sku, out) < quantity:
             assert (result.posted, len(result.refused)) == (0, 2)
@@ -163,7 +164,7 @@ class StockMachine(RuleBasedStateMachine):
     def change_that_is_rolled_back(self, sku: str, place: str, quantity: int) -> None:
         """I-24: neither the change nor its mark is there."""
         with self.engine.connect() as connection:
-            movement = Movement(self._name(), place, sku, "receipt", quantity, self._now())
+            movement = Movement(self._name(), place, self.real[sku], "receipt", quantity, self._now())
             movements.post_movements(connection, [movement], now=datetime.now(UTC))
             connection.rollback()
 
@@ -195,7 +196,7 @@ class StockMachine(RuleBasedStateMachine):
     def issue(self, data: st.DataObject) -> None:
         """The pieces leave: the reservation ends and a sale is posted, in one transaction."""
         owner, sku, place, quantity = data.draw(st.sampled_from(self.open))
-        sale = Movement(f"issue-{owner}", place, sku, "sale", quantity, self._now())
+        sale = Movement(f"issue-{owner}", place, self.real[sku], "sale", quantity, self._now())
         with self.engine.begin() as connection:
             connection.execute(
                 sa.text(
@@ -212,7 +213,8 @@ class StockMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, len(RULES) - 1))
     def change_rule(self, number: int) -> None:
         self.rule = RULES[number]
-        sync_rules(self.engine, with_channels(self.settings, fashionup={"stock": self.rule}))
+        mine = {self.real[sku]: other for sku, other in self.rule.get("by_sku", {}).items()}
+        sync_rules(self.engine, with_channels(self.settings, **{self.channel_name: {"stock": {**self.rule, "by_sku": mine}}}))
 
     # ------------------------------------------------------------ pushes
 
@@ -225,24 +227,25 @@ class StockMachine(RuleBasedStateMachine):
     def push_with_trouble(self, failure: str, sku: str, place: str) -> None:
         self.channel.stop.clear()
         if failure == "unreachable":
-            self.channel.fails_before = [ChannelUnreachableError("no connection", channel="fashionup")]
+            self.channel.fails_before = [ChannelUnreachableError("no connection", channel=self.channel_name)]
         elif failure == "lost answer":
-            self.channel.fails_after = [OutcomeUnknownError("no answer", channel="fashionup")]
+            self.channel.fails_after = [OutcomeUnknownError("no answer", channel=self.channel_name)]
         elif failure == "change meanwhile":
             self.channel.during = lambda: self.more(sku, place, 1, "receipt")
         self._publish()
         self.channel.fails_before, self.channel.fails_after, self.channel.during = [], [], None
 
-    @rule(variant=st.sampled_from(VARIANTS))
-    def channel_refuses(self, variant: str) -> None:
-        self.channel.refuses ^= {variant}
+    @rule(sku=skus)
+    def channel_refuses(self, sku: str) -> None:
+        self.channel.refuses ^= {f"v{self.real[sku]}"}
 
-    @rule(variant=st.sampled_from(VARIANTS))
-    def channel_forgets(self, variant: str) -> None:
-        self.channel.unknown ^= {variant}
+    @rule(sku=skus)
+    def channel_forgets(self, sku: str) -> None:
+        self.channel.unknown ^= {f"v{self.real[sku]}"}
 
-    @rule(variant=st.sampled_from(VARIANTS), ahead=st.integers(1, 5))
-    def channel_has_seen_a_higher_version(self, variant: str, ahead: int) -> None:
+    @rule(sku=skus, ahead=st.integers(1, 5))
+    def channel_has_seen_a_higher_version(self, sku: str, ahead: int) -> None:
+        variant = f"v{self.real[sku]}"
         self.channel.shows[variant] = (77, (self.published[variant][1] if variant in self.published else 0) + ahead)
         self.tampered.add(variant)
 
@@ -253,23 +256,24 @@ class StockMachine(RuleBasedStateMachine):
     @rule()
     def time_passes(self) -> None:
         """Whatever waits may be tried again, and the channel too."""
+        here = {"c": self.channel_name}
         with self.engine.begin() as connection:
-            connection.exec_driver_sql(
-                "update cloudsales.publication set retry_at = now() - interval '1 s' where retry_at > now()"
-            )
-            connection.exec_driver_sql("update cloudsales.stock_channel set next_try_at = null")
+            sooner = "update cloudsales.publication set retry_at = now() where channel = :c and retry_at > now()"
+            connection.execute(sa.text(sooner), here)
+            connection.execute(sa.text("update cloudsales.stock_channel set next_try_at = null where channel = :c"), here)
 
     # ------------------------------------------------------------ what must hold after each step
 
     @invariant()
     def i06_i09_levels_are_the_ledger_and_hold_what_is_reserved(self) -> None:
-        with self._look() as connection:
-            found = _pairs(connection, "select sku, warehouse, on_hand, reserved from analytics.stock_level")
-            ledger = _pairs(connection, "select sku, warehouse, sum(quantity)::int from analytics.stock_movement group by 1, 2")
-            held = _pairs(
-                connection,
-                "select sku, warehouse, sum(quantity)::int from analytics.reservation where state = 'open' group by 1, 2",
-            )
+        found = self._pairs("select sku, warehouse, on_hand, reserved from analytics.stock_level where sku = any (:skus)")
+        ledger = self._pairs(
+            "select sku, warehouse, sum(quantity)::integer from analytics.stock_movement where sku = any (:skus) group by 1, 2"
+        )
+        held = self._pairs(
+            "select sku, warehouse, sum(quantity)::integer from analytics.reservation where state = 'open' and sku = any (:skus)"
+            " group by 1, 2"
+        )
         assert {pair: level[0] for pair, level in found.items()} == self.on_hand
         assert {pair: total[0] for pair, total in ledger.items()} == self.on_hand
         model = {pair: self._held(*pair) for pair in self.on_hand if self._held(*pair)}
@@ -279,8 +283,9 @@ class StockMachine(RuleBasedStateMachine):
 
     @invariant()
     def i12_a_levels_version_grows_with_every_change(self) -> None:
-        with self._look() as connection:
-            found = _pairs(connection, "select sku, warehouse, on_hand, reserved, version from analytics.stock_level")
+        found = self._pairs(
+            "select sku, warehouse, on_hand, reserved, version from analytics.stock_level where sku = any (:skus)"
+        )
         for pair, (on_hand, reserved, version) in found.items():
             before, old = self.versions.get(pair, ((0, 0), 0))
             assert version > old if (on_hand, reserved) != before else version >= old, pair
@@ -288,12 +293,8 @@ class StockMachine(RuleBasedStateMachine):
 
     @invariant()
     def i22_i24_what_is_wanted_is_what_the_rule_gives_and_what_differs_is_marked(self) -> None:
-        with self._look() as connection:
-            rows = connection.exec_driver_sql(
-                "select variant_id, quantity, version, state, acknowledged_version, acknowledged_quantity from cloudsales.publication"
-            ).all()
-        for row in rows:
-            assert row.quantity == self._expected(row.variant_id.removeprefix("v")), row
+        for row in self._publications():
+            assert row.quantity == self._expected(row.variant_id[1:].removesuffix(f".{self.run}")), row
             before, old = self.published.get(row.variant_id, (None, 0))
             assert row.version > old if row.quantity != before else row.version >= old, row
             self.published[row.variant_id] = row.quantity, row.version
@@ -324,9 +325,7 @@ class StockMachine(RuleBasedStateMachine):
         self.tampered.clear()
         self.i22_i24_what_is_wanted_is_what_the_rule_gives_and_what_differs_is_marked()
         self.i21_what_the_channel_was_told_never_goes_back()
-        with self._look() as connection:
-            rows = connection.exec_driver_sql("select variant_id, quantity, version, state from cloudsales.publication").all()
-        for row in rows:
+        for row in self._publications():
             assert row.state == ("unknown" if row.quantity is None else "done"), row
             if row.quantity is not None:
                 assert self.channel.shows[row.variant_id] == (row.quantity, row.version)
@@ -386,17 +385,24 @@ class StockMachine(RuleBasedStateMachine):
 
     def _name(self) -> str:
         self.clock += 1
-        return f"D-{self.clock}"
-
-    def _look(self) -> Connection:
-        return self.engine.connect()
+        return f"D-{self.run}-{self.clock}"
 
     def _numbers(self) -> dict[str, int]:
-        with self._look() as connection:
-            return {
-                row.sku: row.product_id for row in connection.exec_driver_sql("select sku, product_id from cloudsales.product")
-            }
+        by_name = {name: sku for sku, name in self.real.items()}
+        rows = self._rows("select sku, product_id from cloudsales.product where sku = any (:skus)")
+        return {by_name[row.sku]: row.product_id for row in rows}
 
+    def _pairs(self, sql: str) -> dict[Pair, tuple[int, ...]]:
+        return {(row[0].removesuffix(f".{self.run}"), row[1]): tuple(row[2:]) for row in self._rows(sql)}
 
-def _pairs(connection: Connection, sql: str) -> dict[Pair, tuple[int, ...]]:
-    return {(row[0], row[1]): tuple(row[2:]) for row in connection.exec_driver_sql(sql)}
+    def _publications(self) -> Sequence[Any]:
+        return self._rows(
+            "select variant_id, quantity, version, state, acknowledged_version, acknowledged_quantity"
+            " from cloudsales.publication where channel = :channel"
+        )
+
+    def _rows(self, sql: str) -> Sequence[Any]:
+        facts: Mapping[str, Any] = {"skus": list(self.real.values()), "channel": self.channel_name}
+        facts = {name: value for name, value in facts.items() if f":{name}" in sql}
+        with self.engine.connect() as connection:
+            return connection.execute(sa.text(sql), facts).all()
