@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from cloudsales_pipeline.channels.port import StockOutcome, StockResult
 from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.database.work import unit_of_work
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +25,10 @@ FIRST_LAG_SECONDS = 0.001
 LAG_GROWTH = 1.3
 HIGHEST_VERSION = 2**62
 """A channel that claims to have seen more has no room left above it: such a listing is refused instead of overflowing ours."""
+
+
+FEWEST_ZEROES = 5
+"""The brake leaves fewer alone: of a channel that shows three listings, one that sells out is a third."""
 
 
 class Due(Struct, frozen=True):
@@ -71,9 +76,12 @@ class Ticket(Struct, frozen=True):
 
 def register(engine: Engine, channel: str) -> float:
     """Make the channel's row where it has none; seconds until it may be tried again (0: now)."""
-    with engine.begin() as connection:
+
+    def work(connection: Connection) -> float:
         _run(connection, "register", channel=channel)
         return float(_run(connection, "not_before", channel=channel).scalar_one())
+
+    return unit_of_work(engine, work)
 
 
 def anything_due(connection: Connection, channel: str) -> bool:
@@ -83,9 +91,12 @@ def anything_due(connection: Connection, channel: str) -> bool:
 
 def revive(engine: Engine, channel: str) -> None:
     """What was refused and may be tried again is due; a hold that holds nothing any more ends."""
-    with engine.begin() as connection:
+
+    def work(connection: Connection) -> None:
         _run(connection, "revive", channel=channel)
         _run(connection, "end_empty_hold", channel=channel)
+
+    unit_of_work(engine, work)
 
 
 def claim(connection: Connection, channel: str, limit: int) -> Claim:
@@ -100,32 +111,41 @@ def claim(connection: Connection, channel: str, limit: int) -> Claim:
 
 def brake(engine: Engine, channel: str, claimed: Claim, share: float) -> bool:
     """Hold the zeroes that are due where they, with those of the last 15 minutes, are more than `share` of what the channel
-    shows (I-26), or where others are held already; whether they are held. The count of what the channel shows is made anew
-    before a hold begins."""
+    shows (I-26) and at least `FEWEST_ZEROES`, or where others are held already; whether they are held. The count of what the
+    channel shows is made anew before a hold begins."""
     if claimed.released or not claimed.zeros:
         return False
     if not claimed.holding and not _too_many(claimed, claimed.shown, share):
         return False
-    with engine.begin() as connection:
-        shown: int = _run(connection, "count_shown", channel=channel).scalar_one()
-        if not claimed.holding and not _too_many(claimed, shown, share):
-            return False
-        of = shown + claimed.zeroed_lately
-        _run(connection, "hold", channel=channel, share=round((claimed.zeros + claimed.zeroed_lately) / of, 4) if of else 1.0)
+    return unit_of_work(engine, lambda connection: _hold(connection, channel, claimed, share))
+
+
+def _hold(connection: Connection, channel: str, claimed: Claim, share: float) -> bool:
+    shown: int = _run(connection, "count_shown", channel=channel).scalar_one()
+    if not claimed.holding and not _too_many(claimed, shown, share):
+        _run(connection, "remember_shown", channel=channel, shown=shown)
+        return False
+    of = shown + claimed.zeroed_lately
+    of_all = round((claimed.zeros + claimed.zeroed_lately) / of, 4) if of else 1.0
+    _run(connection, "hold", channel=channel, share=of_all, shown=shown)
     return True
 
 
 def _too_many(claimed: Claim, shown: int | None, share: float) -> bool:
-    return shown is None or claimed.zeros + claimed.zeroed_lately > share * (shown + claimed.zeroed_lately)
+    zeroes = claimed.zeros + claimed.zeroed_lately
+    return zeroes >= FEWEST_ZEROES and (shown is None or zeroes > share * (shown + claimed.zeroed_lately))
 
 
 def release_hold(engine: Engine, channel: str) -> int:
     """What the brake holds is due again, and the brake is off for 10 minutes; how many listings that were."""
-    with engine.begin() as connection:
+
+    def work(connection: Connection) -> int:
         _run(connection, "register", channel=channel)
         released = _run(connection, "release", channel=channel).rowcount
         _run(connection, "end_hold", channel=channel, released=released)
-    return released
+        return released
+
+    return unit_of_work(engine, work)
 
 
 def acknowledge(
@@ -143,19 +163,25 @@ def acknowledge(
         "details": [answer.result.detail.replace("\0", "") for answer in answers],
         "tickets": [answer.result.ticket for answer in answers],
     }
-    with engine.begin() as connection:
+
+    def work(connection: Connection) -> Acknowledged:
         _run(connection, "lock", ids=columns["ids"])
-        row = _run(connection, "acknowledge", channel=channel, requests=requests, pushed=pushed, stale=stale, **columns).one()
-    return Acknowledged(*row)
+        sums = {"requests": requests, "pushed": pushed, "stale": stale}
+        return Acknowledged(*_run(connection, "acknowledge", channel=channel, **sums, **columns).one())
+
+    return unit_of_work(engine, work)
 
 
 def raise_stale(engine: Engine, theirs: Sequence[tuple[Due, int]]) -> None:
     """Put our version above the one that the channel has seen, so that the next push counts (I-21)."""
     ids = [due.publication_id for due, _ in theirs]
-    versions = [min(version, HIGHEST_VERSION) for _, version in theirs]
-    with engine.begin() as connection:
+    facts = {"sent": [due.version for due, _ in theirs], "versions": [min(version, HIGHEST_VERSION) for _, version in theirs]}
+
+    def work(connection: Connection) -> None:
         _run(connection, "lock", ids=ids)
-        _run(connection, "raise_stale", ids=ids, versions=versions, highest=HIGHEST_VERSION)
+        _run(connection, "raise_stale", ids=ids, highest=HIGHEST_VERSION, **facts)
+
+    unit_of_work(engine, work)
 
 
 def failed(engine: Engine, channel: str, failure: str, retry_at: datetime | None) -> float:
@@ -175,9 +201,14 @@ def _all_due(row: sa.Row[Any]) -> tuple[Due, ...]:
 
 
 def ask_later(engine: Engine, due: Sequence[Due]) -> None:
-    """The channel has no answer for these yet."""
-    with engine.begin() as connection:
-        _run(connection, "ask_later", ids=[one.publication_id for one in due])
+    """The channel has no answer for these yet; after a day of asking they are due again."""
+    ids = [one.publication_id for one in due]
+
+    def work(connection: Connection) -> None:
+        _run(connection, "lock", ids=ids)
+        _run(connection, "ask_later", ids=ids)
+
+    unit_of_work(engine, work)
 
 
 def standing(connection: Connection, channel: str) -> tuple[int, int, int]:

@@ -43,12 +43,13 @@ cross join (select coalesce(sum(zeroed), 0) as zeroed from cloudsales.stock_push
 left join cloudsales.stock_channel c on c.channel = :channel
 
 -- step: count_shown
-update cloudsales.stock_channel
-set shown = (select count(*) from cloudsales.publication where channel = :channel and shown_quantity > 0)
-where channel = :channel
-returning shown
+select count(*) from cloudsales.publication where channel = :channel and shown_quantity > 0
+
+-- step: remember_shown
+update cloudsales.stock_channel set shown = :shown where channel = :channel
 
 -- step: hold
+-- Publications first, then the channel's row: the order that everybody keeps (F-21).
 with stopped as (
     update cloudsales.publication p set state = 'held'
     from (select publication_id from cloudsales.publication
@@ -58,7 +59,7 @@ with stopped as (
     returning p.publication_id
 ), standing as (
     update cloudsales.stock_channel
-    set hold_since = coalesce(hold_since, clock_timestamp()), hold_share = :share,
+    set hold_since = coalesce(hold_since, clock_timestamp()), hold_share = :share, shown = :shown,
         hold_listings = coalesce(hold_listings, 0) + (select count(*) from stopped)
     where channel = :channel and exists (select from stopped)
 )
@@ -158,19 +159,22 @@ with said as (
 select acknowledged, rejected, unknown_variant, pending from sums
 
 -- step: raise_stale
--- The channel has seen a higher version: ours goes above it. After the fifth time in a row it is refused like any other.
+-- The channel has seen a higher version: ours goes above it, and is due again. After the fifth time in a row it is refused like
+-- any other. What has another version than the one that was sent stays as it is: it changed, or another publisher was here.
 with theirs as (
-    select * from unnest(cast(:ids as bigint[]), cast(:versions as bigint[])) as t (publication_id, version)
+    select t.*, coalesce(t.version >= :highest, false) as too_high
+    from unnest(cast(:ids as bigint[]), cast(:sent as bigint[]), cast(:versions as bigint[])) as t (publication_id, sent, version)
 )
 update cloudsales.publication p
-set version = case when t.version < :highest then greatest(p.version, t.version) + 1 else p.version end,
+set version = case when t.too_high then p.version else greatest(p.version, t.version) + 1 end,
     attempts = least(p.attempts + 1, 20),
-    state = case when p.state <> 'due' then p.state when p.attempts + 1 >= 5 or t.version >= :highest then 'rejected' else 'due' end,
-    retry_at = case when p.state = 'due' and (p.attempts + 1 >= 5 or t.version >= :highest)
+    state = case when p.attempts + 1 >= 5 or t.too_high then 'rejected' else 'due' end,
+    retry_at = case when p.attempts + 1 >= 5 or t.too_high
                     then clock_timestamp() + make_interval(secs => least(30 * power(2, least(p.attempts, 20)), 3600)) end,
+    ticket = null,
     detail = 'stale: the channel has seen a higher version'
 from theirs t
-where p.publication_id = t.publication_id
+where p.publication_id = t.publication_id and p.version = t.sent and p.state in ('due', 'pending')
 
 -- step: failed
 update cloudsales.stock_channel
@@ -191,7 +195,13 @@ where channel = :channel and state = 'pending' and retry_at <= clock_timestamp()
 group by ticket order by min(retry_at) limit 50
 
 -- step: ask_later
-update cloudsales.publication set retry_at = clock_timestamp() + interval '2 seconds'
+-- Again in 2 seconds, and the longer it lasts the later, at last once a minute. After some 1500 times, which takes a day of
+-- asking, the answer is given up: it is due again, with the same version.
+update cloudsales.publication
+set attempts = case when attempts >= 1500 then 0 else attempts + 1 end,
+    state = case when attempts >= 1500 then 'due' else state end,
+    ticket = case when attempts < 1500 then ticket end,
+    retry_at = case when attempts < 1500 then clock_timestamp() + make_interval(secs => least(greatest(2, attempts * 0.5), 60)) end
 where publication_id = any (cast(:ids as bigint[])) and state = 'pending'
 
 -- step: standing
