@@ -91,7 +91,7 @@ def revive(engine: Engine, channel: str) -> None:
 
 def claim(connection: Connection, channel: str, limit: int) -> Claim:
     """The most urgent publications that are due, at most `limit`."""
-    rows = _run(connection, "claim", channel=channel, limit=limit).all()
+    rows: Sequence[Any] = _run(connection, "claim", channel=channel, limit=limit).all()
     if not rows:
         return Claim()
     first = rows[0]
