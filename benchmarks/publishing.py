@@ -54,8 +54,9 @@ def _all_at_once(server: Server, report: Report, engine: Engine, shops: Shops, s
         stock_world.move_all(engine, f"all-{number}", -1)
     analyse(engine)
     single, _ = measured(server, lambda: _one_by_one(engine, settings, names[0], sample))
-    told = shops.told()
+    told, shop_cpu = shops.told(), shops.cpu_seconds()
     cost, results = measured(server, lambda: publish_all(settings, engine, seconds=SECONDS, keep_listening=False))
+    shop_cpu = shops.cpu_seconds() - shop_cpu
     sent = sum(result.pushed for result in results.values())
     total = len(names) * listings
     requests = sum(-(-(listings - (sample if name == names[0] else 0)) // BATCH) for name in names)
@@ -69,6 +70,8 @@ def _all_at_once(server: Server, report: Report, engine: Engine, shops: Shops, s
     for part in ("wall", "cpu"):
         ratio = (getattr(single, part) / sample) / (getattr(cost, part) / sent)
         report.at_least(f"all at once / one by one, {part}", 50, ratio)
+    report.figure("CPU of the shops' own server", shop_cpu, "s")
+    report.figure("CPU of all three for a listing", 1e6 * (cost.cpu + shop_cpu) / sent, "µs")
     report.at_least("listings a second", 20_000, sent / cost.wall, "/s")
 
 

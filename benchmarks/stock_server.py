@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import msgspec
+import psutil
 from msgspec import Struct
 
 from cloudsales_pipeline.channels.port import StockUpdate
@@ -111,8 +112,13 @@ async def _serve() -> None:
 class Shops:
     """The running server, as its caller asks it."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, address: str, process: int | None = None) -> None:
+        self._address, self._process = address, process
+
+    def cpu_seconds(self) -> float:
+        """Of the server's process since it started."""
+        times = psutil.Process(self._process).cpu_times()
+        return float(times.user + times.system)
 
     def url(self, shop: str) -> str:
         """The address of a shop's API, for the settings."""
@@ -138,7 +144,7 @@ def serving() -> Iterator[Shops]:
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.stock_server"], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        yield Shops(f"http://127.0.0.1:{int(process.stdout.readline())}")
+        yield Shops(f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid)
     finally:
         process.terminate()
         process.wait(10)
