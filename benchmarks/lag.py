@@ -25,10 +25,10 @@ from cloudsales_pipeline.settings import LimitSettings
 from cloudsales_pipeline.stock.pushes import minutes
 
 NAMES = ["shop1", "shop2"]
-PRODUCTS = {"quick": 200, "usual": 5_000, "full": 50_000}
+PRODUCTS = {"quick": 200, "usual": 5_000, "full": 5_000}
 STEADY_SECONDS = {"quick": 3.0, "usual": 30.0, "full": 120.0}
-LULLS = {"quick": 1, "usual": 4, "full": 20}
-SINGLE = {"quick": 20, "usual": 300, "full": 2_000}
+LULLS = {"quick": 1, "usual": 4, "full": 8}
+SINGLE = {"quick": 20, "usual": 300, "full": 1_000}
 RATE, BATCH = 200, 10
 LULL_SECONDS = 6.3
 """Longer than a tick and the daemon's pause; not a multiple of its loop, so that lulls end anywhere in it."""

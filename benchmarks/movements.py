@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -54,7 +55,7 @@ def run(server: Server, report: Report, size: str) -> None:
         for _ in range(ROUNDS[size]):
             rates["TPC-B"].append(_tpcb(tpcb, PGBENCH_SECONDS[size]))
             for name, (engine, batches) in works.items():
-                cost, posted = measured(server, lambda e=engine, b=batches: _post(e, b, BATCHES[size]))
+                cost, posted = measured(server, partial(_post, engine, batches, BATCHES[size]))
                 report.cost(f"{posted:,} movements, {name}", cost)
                 rates[name].append(posted / cost.wall)
         for name, (engine, _) in works.items():

@@ -7,6 +7,7 @@ is sent one by one is written down as well, as the publisher does: same client, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy.engine import Engine
 
@@ -18,6 +19,7 @@ from cloudsales_pipeline.channels.port import SalesChannel, StockUpdate
 from cloudsales_pipeline.channels.registry import open_channel
 from cloudsales_pipeline.settings import Settings
 from cloudsales_pipeline.stock import pushes
+from cloudsales_pipeline.stock.publisher import PublishResult
 from cloudsales_pipeline.stock.publishing import publish_all
 
 LISTINGS = {"quick": 600, "usual": 50_000, "full": 50_000}
@@ -55,7 +57,7 @@ def _all_at_once(server: Server, report: Report, engine: Engine, shops: Shops, s
     analyse(engine)
     single, _ = measured(server, lambda: _one_by_one(engine, settings, names[0], sample))
     told, shop_cpu = shops.told(), shops.cpu_seconds()
-    cost, results = measured(server, lambda: publish_all(settings, engine, seconds=SECONDS, keep_listening=False))
+    cost, results = measured(server, partial(_publish, settings, engine))
     shop_cpu = shops.cpu_seconds() - shop_cpu
     sent = sum(result.pushed for result in results.values())
     total = len(names) * listings
@@ -73,6 +75,10 @@ def _all_at_once(server: Server, report: Report, engine: Engine, shops: Shops, s
     report.figure("CPU of the shops' own server", shop_cpu, "s")
     report.figure("CPU of all three for a listing", 1e6 * (cost.cpu + shop_cpu) / sent, "µs")
     report.at_least("listings a second", 20_000, sent / cost.wall, "/s")
+
+
+def _publish(settings: Settings, engine: Engine) -> dict[str, PublishResult]:
+    return publish_all(settings, engine, seconds=SECONDS, keep_listening=False)
 
 
 def _one_by_one(engine: Engine, settings: Settings, name: str, count: int) -> None:
@@ -117,7 +123,7 @@ def _by_difference(
                 name = f"{products * len(its.channels):,} differ {of}"
                 if products:
                     stock_world.move_all(engine, f"few-{products}-{number}", -1, count=products)
-                cost, results = measured(server, lambda e=engine, s=its: publish_all(s, e, seconds=SECONDS, keep_listening=False))
+                cost, results = measured(server, partial(_publish, its, engine))
                 costs.setdefault(name, []).append(cost)
                 sent = sum(result.acknowledged for result in results.values())
                 if sent != products * len(its.channels):
