@@ -131,9 +131,9 @@ class _Publisher:
     def run(self, *, keep_listening: bool) -> None:
         """Send until the time is up, or nothing is due and nobody wants to listen on."""
         while not self._stop.is_set() and self._left() > 0:
-            self._heal()
             self._lease.forget()
-            if self._take_step():
+            sent = self._take_step()
+            if self._heal() or sent:  # behind the sending: a change does not wait for it
                 continue
             if not keep_listening:
                 return
@@ -160,15 +160,16 @@ class _Publisher:
     def _pause(self) -> float:
         return max(self._not_before - time.monotonic(), self._pace.wait())
 
-    def _heal(self) -> None:
-        """Once a second: what may be tried again, and answers that were to come."""
+    def _heal(self) -> bool:
+        """Once a second: what may be tried again, and answers that were to come; whether it was time for it."""
         now = time.monotonic()
         if now - self._healed_at < HEAL_EVERY_SECONDS:
-            return
+            return False
         self._healed_at = now
         pushes.revive(self._engine, self._name)
         if now >= self._not_before:
             self._guarded(self._ask_for_answers)
+        return True
 
     def _guarded(self, work: Callable[[], T]) -> T | None:
         """Do it; an error of the channel ends it for now (None), and says when to try again."""
