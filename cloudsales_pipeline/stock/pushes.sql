@@ -127,7 +127,7 @@ with said as (
     where p.publication_id = b.publication_id
     returning b.outcome, b.quantity, b.shown_before, case when b.is_set then b.lag end as lag
 ), lags as (
-    -- in floating point: ln of a numeric takes 60 µs, which was half of an acknowledgement
+    -- in floating point: ln of a numeric takes tens of microseconds, which was over half of an acknowledgement
     select least(64, greatest(1, ceil(ln(greatest(lag, 0.001) / 0.001) / ln(1.3::float8))))::integer as bucket, count(*)::integer as changes
     from written where lag is not null group by 1
 ), sums as (
