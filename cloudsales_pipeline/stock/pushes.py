@@ -6,9 +6,10 @@ call to the channel (stock.publisher): no transaction is open while a channel is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
@@ -101,12 +102,12 @@ def revive(engine: Engine, channel: str) -> None:
 
 def claim(connection: Connection, channel: str, limit: int) -> Claim:
     """The most urgent publications that are due, at most `limit`."""
-    rows = _run(connection, "claim", channel=channel, limit=limit).all()
+    rows: Sequence[Any] = _run(connection, "claim", channel=channel, limit=limit).all()
     if not rows:
         return Claim()
     first = rows[0]
-    due = tuple(Due(row.publication_id, row.variant_id, row.quantity, row.version) for row in rows)
-    return Claim(due, first.zeros, int(first.zeroed), first.shown, first.released, first.holding)
+    due = tuple(Due(identity, variant, quantity, version) for identity, variant, quantity, version, *_ in rows)
+    return Claim(due, first.zeros, int(first.zeroed), first.shown, bool(first.released), bool(first.holding))
 
 
 def brake(engine: Engine, channel: str, claimed: Claim, share: float) -> bool:
@@ -156,12 +157,12 @@ def acknowledge(
     A publication that changed while it was sent stays due, waiting since that change (I-25).
     """
     columns = {
-        "ids": [answer.due.publication_id for answer in answers],
-        "versions": [answer.due.version for answer in answers],
-        "quantities": [answer.due.quantity for answer in answers],
-        "outcomes": [answer.result.outcome.value for answer in answers],
-        "details": [answer.result.detail.replace("\0", "") for answer in answers],
-        "tickets": [answer.result.ticket for answer in answers],
+        "ids": _literal(answer.due.publication_id for answer in answers),
+        "versions": _literal(answer.due.version for answer in answers),
+        "quantities": _literal(answer.due.quantity for answer in answers),
+        "outcomes": _literal(answer.result.outcome.value for answer in answers),
+        "details": _json(answer.result.detail.replace("\0", "") for answer in answers),
+        "tickets": _json(answer.result.ticket for answer in answers),
     }
 
     def work(connection: Connection) -> Acknowledged:
@@ -248,6 +249,15 @@ def lag_quantile(counts: Sequence[int], share: float) -> float | None:
 def is_stale(answer: Answer) -> bool:
     """Whether the channel says that it has seen a version at least as high."""
     return answer.result.outcome is StockOutcome.STALE
+
+
+def _literal(values: Iterable[int | str]) -> str:
+    """An array of numbers or plain words, as PostgreSQL writes it: the driver's own way costs a millisecond for 500."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _json(values: Iterable[str | None]) -> str:
+    return msgspec.json.encode(list(values)).decode()
 
 
 def _run(connection: Connection, step: str, **values: Any) -> sa.CursorResult[Any]:
