@@ -11,13 +11,20 @@ from cloudsales_pipeline.assets.listing import (
     product_images,
 )
 from cloudsales_pipeline.assets.stock import stock_publication
+from cloudsales_pipeline.assets.stock_files import store_movements
+from cloudsales_pipeline.assets.stock_reconciliation import channel_offers
+from cloudsales_pipeline.assets.stock_snapshot import stock_snapshot
 from cloudsales_pipeline.checks.catalog import catalogue_audit, plan_audit
 from cloudsales_pipeline.checks.listing import every_channel_imported_lately
+from cloudsales_pipeline.checks.stock import publication_audit, publishing_watch, stock_audit
+from cloudsales_pipeline.checks.stock_reconciliation import channels_show_what_they_should
 from cloudsales_pipeline.resources.project import Project
 from cloudsales_pipeline.schedules.listing import listing_refresh
+from cloudsales_pipeline.schedules.stock import daily_stock_snapshot, nightly_reconciliation
 from cloudsales_pipeline.sensors.failures import run_failures
 from cloudsales_pipeline.sensors.listing import channel_partitions, images_due, listing_changed, listing_freshness
-from cloudsales_pipeline.sensors.stock import stock_deltas
+from cloudsales_pipeline.sensors.stock import stock_deltas, stock_watch
+from cloudsales_pipeline.sensors.stock_files import store_files
 
 defs = dg.Definitions(
     assets=[
@@ -31,12 +38,32 @@ defs = dg.Definitions(
         catalog_plan,
         catalog,
         # stock
+        store_movements,
         stock_publication,
+        channel_offers,
+        stock_snapshot,
     ],
-    asset_checks=[every_channel_imported_lately, plan_audit, catalogue_audit],
+    asset_checks=[
+        every_channel_imported_lately,
+        plan_audit,
+        catalogue_audit,
+        stock_audit,
+        publication_audit,
+        publishing_watch,
+        channels_show_what_they_should,
+    ],
     jobs=JOBS,
-    schedules=[listing_refresh],
-    sensors=[channel_partitions, listing_changed, images_due, listing_freshness, stock_deltas, run_failures],
+    schedules=[listing_refresh, nightly_reconciliation, daily_stock_snapshot],
+    sensors=[
+        channel_partitions,
+        listing_changed,
+        images_due,
+        listing_freshness,
+        store_files,
+        stock_deltas,
+        stock_watch,
+        run_failures,
+    ],
     resources={"project": Project()},
     # A run is one process: three assets in a chain take 2.5 s, against 6 to 10 with a process for each step.
     executor=dg.in_process_executor,

@@ -239,6 +239,20 @@ class Settings(_Section):
                     raise ValueError(f"channel {name} names the warehouse {warehouse}; known are: {known}")
         return self
 
+    @model_validator(mode="after")
+    def _inboxes_are_apart(self) -> Settings:
+        """What is written to a till must not be read as its movements, nor one store's files as another's."""
+        users: dict[str, str] = {}
+        for name, channel in self.channels.items():
+            for use, address in (("inbox", channel.inbox), ("outbox", channel.outbox)):
+                folder = (address or "").removeprefix("file://").rstrip("/")
+                other = users.get(folder)
+                if other:
+                    raise ValueError(f"the {use} of {name} is the {other}; give each a folder of its own")
+                if folder:
+                    users[folder] = f"{use} of {name}"
+        return self
+
     def channel(self, name: str) -> ChannelSettings:
         """The settings of one channel.
 

@@ -7,9 +7,12 @@ once at a time; into the catalogue one at a time whatever the channel, for they 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from cloudsales_pipeline.resources.channels import CHANNELS, PUBLISHING_CHANNELS
+from cloudsales_pipeline.resources.channels import CHANNELS, INBOX_CHANNELS, PUBLISHING_CHANNELS
+from cloudsales_pipeline.resources.days import BUSINESS_DATES
 
 SLOT_TAG = "cloudsales/slot"
+# It reads every publication: once a night is enough, and a push by hand does not wait for it.
+ALL_PUBLISHED = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("stock_publication"), "published_within_rule"))
 
 
 def _job(
@@ -18,14 +21,22 @@ def _job(
     *assets: str,
     slot_per_channel: bool = True,
     stage: str = "listing",
-    partitions: dg.DynamicPartitionsDefinition = CHANNELS,
+    partitions: dg.PartitionsDefinition[str] = CHANNELS,
+    checks: tuple[dg.AssetSelection, ...] = (),
+    without: tuple[dg.AssetSelection, ...] = (),
 ) -> UnresolvedAssetJobDefinition:
     def tags(channel: str) -> dict[str, str]:
         return {SLOT_TAG: f"{name}:{channel}" if slot_per_channel else name}
 
+    selection: dg.AssetSelection = dg.AssetSelection.assets(*assets)
+    for more in checks:
+        selection = selection | more
+    for less in without:
+        selection = selection - less
+
     return dg.define_asset_job(
         name,
-        selection=dg.AssetSelection.assets(*assets),
+        selection=selection,
         description=description,
         tags={"stage": stage},
         config=dg.PartitionedConfig(
@@ -62,6 +73,42 @@ publish_stock = _job(
     "stock_publication",
     stage="stock",
     partitions=PUBLISHING_CHANNELS,
+    without=(ALL_PUBLISHED,),
 )
 
-JOBS = (import_listing, import_catalog, fetch_images, publish_stock)
+reconcile_channels = _job(
+    "reconcile_channels",
+    "Read back what a channel really shows, in rotation: correct what differs, list what nobody looks after.",
+    "channel_offers",
+    stage="stock",
+    partitions=PUBLISHING_CHANNELS,
+)
+
+load_store_files = _job(
+    "load_store_files",
+    "Take in the files of movements that a store dropped into its inbox, each once by its content, and archive them with their"
+    " result. The sensor store_files starts it when a file is complete.",
+    "store_movements",
+    stage="stock",
+    partitions=INBOX_CHANNELS,
+)
+
+take_stock_snapshot = _job(
+    "take_stock_snapshot",
+    "Stock at the end of a business date, for analysts, and the checks of all of stock. Each night, by daily_stock_snapshot.",
+    "stock_snapshot",
+    slot_per_channel=False,
+    stage="stock",
+    partitions=BUSINESS_DATES,
+    checks=(ALL_PUBLISHED,),
+)
+
+JOBS = (
+    import_listing,
+    import_catalog,
+    fetch_images,
+    publish_stock,
+    load_store_files,
+    reconcile_channels,
+    take_stock_snapshot,
+)

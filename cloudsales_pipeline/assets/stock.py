@@ -4,6 +4,7 @@ What belongs here: calling the stage and telling what came of it, for the job an
 of what is sent, or when.
 """
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.resources import metadata
 from cloudsales_pipeline.resources.channels import PUBLISHING_CHANNELS
 from cloudsales_pipeline.resources.failures import clear_failures
+from cloudsales_pipeline.resources.lag_picture import lag_histogram
 from cloudsales_pipeline.resources.project import Project
 
 if TYPE_CHECKING:
@@ -58,14 +60,17 @@ def stock_publication(context: dg.AssetExecutionContext, project: Project) -> dg
                 next_step="nothing is lost; the sensor stock_deltas goes on by itself",
             )
         with engine.connect() as connection:
-            return dg.MaterializeResult(metadata=published(connection, name, result))
+            return dg.MaterializeResult(metadata=published(connection, name, result, project.settings().stock.lag_objective))
 
 
-def published(connection: "Connection", channel: str, result: "PublishResult") -> dict[str, Any]:
+def published(connection: "Connection", channel: str, result: "PublishResult", objective: timedelta) -> dict[str, Any]:
     """What was sent, and how long changes of the last hour had waited (seconds)."""
     from cloudsales_pipeline.stock.pushes import minutes
 
     hour = minutes(connection, channel, LAG_MINUTES)
+    counts = hour.pop("lag_counts")
+    lags = {name: hour[name] for name in ("lag_p50", "lag_p99") if hour[name] is not None}
+    picture = lag_histogram(counts, hour["lag_p50"], hour["lag_p99"], objective.total_seconds())
     return {
         **metadata.described(connection, "publication"),
         **{name: getattr(result, name) for name in ("requests", "pushed", "acknowledged", "stale", "rejected")},
@@ -75,7 +80,8 @@ def published(connection: "Connection", channel: str, result: "PublishResult") -
         "pending": result.pending,
         "by_another_publisher": not result.led,
         "last_hour": metadata.table([hour]),
-        **{name: hour[name] for name in ("lag_p50", "lag_p99") if hour[name] is not None},
+        **lags,
+        **({"lag_of_the_last_hour": dg.MetadataValue.md(picture)} if lags else {}),
         "look_next": dg.MetadataValue.text(
             "select * from analytics.publication where state <> 'done'; minute by minute: analytics.stock_push"
         ),

@@ -1,4 +1,5 @@
-"""`cloudsales demo`: everything on this machine. A simulated marketplace, a retailer whose catalogue overlaps it, one import.
+"""`cloudsales demo`: everything on this machine. A simulated marketplace, a retailer whose catalogue overlaps it, one
+import, and stock.
 
 It has a folder, settings and a database of its own under .cloudsales/demo, and runs the same jobs as production. What it
 prints at the end stands in demo_summary.
@@ -7,7 +8,6 @@ prints at the end stands in demo_summary.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cloudsales_pipeline.cli.output import detail, say
 from cloudsales_pipeline.settings import CONFIG_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -41,16 +42,19 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's pages, with --ui.")] = 3000,
 ) -> None:
     """A simulated marketplace becomes a catalogue without duplicates. Again is quick and shows that nothing changes."""
-    from cloudsales_pipeline.cli import demo_summary
+    from cloudsales_pipeline.cli import demo_stock, demo_summary
+    from cloudsales_pipeline.cli.instance import open_instance
 
     started = time.monotonic()
     with _marketplace(styles) as marketplace:
         settings = _settings(marketplace)
-        with _database(settings) as engine:
+        with _database(settings) as engine, demo_stock.remembered(marketplace.state, FOLDER):
             _load_catalogue(engine, styles)
-            _run_jobs(settings)
-            _fetch_some_images(engine, settings)
-            demo_summary.show(engine, settings, marketplace, FOLDER, seconds=time.monotonic() - started)
+            with open_instance(settings) as instance:
+                _run_jobs(instance)
+                _fetch_some_images(engine, settings)
+                demo_stock.play(instance, engine, settings, CHANNEL, FOLDER)
+            demo_summary.show(engine, settings, marketplace, CHANNEL, FOLDER, seconds=time.monotonic() - started)
         if ui:
             from cloudsales_pipeline.cli.up import up
 
@@ -66,7 +70,7 @@ def _marketplace(styles: int) -> Iterator[RunningServer]:
     from cloudsales_pipeline.simulator.shapes import encode
     from cloudsales_pipeline.simulator.state import State
 
-    _say(f"Starting a simulated FashionUp with {styles} styles")
+    say(f"Starting a simulated FashionUp with {styles} styles")
     state = State.of(map(encode, fashion.categories()), fashion.payloads(styles, SEED, flaws=True))
     try:
         context = running(state, port=SIMULATOR_PORT)
@@ -82,7 +86,10 @@ def _marketplace(styles: int) -> Iterator[RunningServer]:
 
 def _settings(marketplace: RunningServer) -> Settings:
     """Write the demo's settings file and use it, here and in the processes that are started."""
+    from cloudsales_pipeline.cli.demo_stock import settings_lines
+
     FOLDER.mkdir(parents=True, exist_ok=True)
+    rule, store = settings_lines(FOLDER)
     file = FOLDER / "cloudsales.yaml"
     file.write_text(
         "# The demo's settings, written by `cloudsales demo`.\n"
@@ -92,7 +99,7 @@ def _settings(marketplace: RunningServer) -> Settings:
         "    kind: fashionup\n"
         f"    url: {marketplace.url}\n"
         f"    token_env: {TOKEN_VARIABLE}\n"
-        "    limits: {requests_per_minute: 6000}\n",
+        f"    limits: {{requests_per_minute: 6000}}\n{rule}{store}",
         encoding="utf-8",
     )
     os.environ[CONFIG_VARIABLE] = str(file.absolute())
@@ -105,7 +112,7 @@ def _database(settings: Settings) -> Iterator[Engine]:
     from cloudsales_pipeline.database.engine import engine_for
     from cloudsales_pipeline.database.migrate import initialise
 
-    _say("Starting PostgreSQL (it comes with the Python packages; its data lies in .cloudsales/demo)")
+    say("Starting PostgreSQL (it comes with the Python packages; its data lies in .cloudsales/demo)")
     initialise(settings)
     engine = engine_for(settings)
     try:
@@ -122,51 +129,38 @@ def _load_catalogue(engine: Engine, styles: int) -> None:
 
     file = FOLDER / "retailer.csv"
     write_csv(retailer_catalogue(fashion.generate(styles, SEED), SEED).rows, file)
-    _say(f"Loading the retailer's own catalogue from {file}")
+    say(f"Loading the retailer's own catalogue from {file}")
     result = load_catalog(engine, file)
-    _tell(
+    detail(
         f"{result.rows_in} rows: {result.loaded} loaded, {result.unchanged} unchanged, {result.clashes} codes on several products"
     )
 
 
-def _run_jobs(settings: Settings) -> None:
+def _run_jobs(instance: dg.DagsterInstance) -> None:
     """The jobs that the schedule would start, in this process and on Dagster's instance: they show in its pages."""
-    from cloudsales_pipeline.cli.instance import open_instance
-
-    with open_instance(settings) as instance:
-        for job, what in (
-            ("import_listing", "Taking in what FashionUp shows: categories, products, variants"),
-            ("import_catalog", "Importing it into the catalogue: plan, checks, apply, checks again"),
-        ):
-            _say(f"{what} (job {job})")
-            _run(instance, job)
+    for job, what in (
+        ("import_listing", "Taking in what FashionUp shows: categories, products, variants"),
+        ("import_catalog", "Importing it into the catalogue: plan, checks, apply, checks again"),
+    ):
+        say(f"{what} (job {job})")
+        _run(instance, job)
 
 
 def _run(instance: dg.DagsterInstance, job: str) -> None:
     from cloudsales_pipeline.cli.run import execute
 
     for line in execute(instance, job, CHANNEL, whole_listing=job == "import_listing"):
-        _tell(line)
+        detail(line)
 
 
 def _fetch_some_images(engine: Engine, settings: Settings) -> None:
     from cloudsales_pipeline.channels.registry import open_fetcher
     from cloudsales_pipeline.listing.images import fetch_images
 
-    _say(f"Fetching the first {IMAGES} images (job fetch_images does all of them, beside the imports)")
+    say(f"Fetching the first {IMAGES} images (job fetch_images does all of them, beside the imports)")
     fetcher = open_fetcher(CHANNEL, settings.channel(CHANNEL))
     try:
         result = fetch_images(engine, fetcher.fetch, settings.data_dir, channel=CHANNEL, limit=IMAGES, deadline_seconds=20)
     finally:
         fetcher.close()
-    _tell(f"{result.stored} stored, {result.already_had} were there by content, {result.still_due} still due")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"- {text} …\n")
-    sys.stdout.flush()
-
-
-def _tell(text: str) -> None:
-    sys.stdout.write(f"    {text}\n")
-    sys.stdout.flush()
+    detail(f"{result.stored} stored, {result.already_had} were there by content, {result.still_due} still due")

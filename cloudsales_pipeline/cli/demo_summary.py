@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudsales_pipeline.cli import demo_stock
 from cloudsales_pipeline.cli.output import clean, print_rows
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ TWICE = """
 """
 
 
-def show(engine: Engine, settings: Settings, marketplace: RunningServer, folder: Path, *, seconds: float) -> None:
+def show(engine: Engine, settings: Settings, marketplace: RunningServer, channel: str, folder: Path, *, seconds: float) -> None:
     """Print the whole summary."""
     import sqlalchemy as sa
 
@@ -63,6 +64,7 @@ def show(engine: Engine, settings: Settings, marketplace: RunningServer, folder:
     _write(f"The catalogue has {products[0]} products now; {products[1]} of them were made from the listing.")
     _write(f"Codes that the import left on two products: {twice}. (Those that clash in the retailer's own file link nothing.)\n")
     _examples(samples)
+    demo_stock.show(engine, marketplace.state, channel, folder)
     _where_next(settings, marketplace, folder)
     _write(f"Done in {seconds:.0f} s. Run it again: nothing changes, and it is quicker.")
 

@@ -31,6 +31,18 @@ def print_rows(rows: Sequence[Row], *, as_json: bool, title: str = "", columns: 
     _print_table(rows, title, list(columns) if columns is not None else list(rows[0]))
 
 
+def say(text: str) -> None:
+    """One step of a long command, as it begins."""
+    sys.stdout.write(f"- {clean(text)} …\n")
+    sys.stdout.flush()
+
+
+def detail(text: str) -> None:
+    """What came of a step, or a line under a table."""
+    sys.stdout.write(f"    {clean(text)}\n")
+    sys.stdout.flush()
+
+
 def _print_table(rows: Sequence[Row], title: str, names: list[str]) -> None:
     from rich import box
     from rich.console import Console

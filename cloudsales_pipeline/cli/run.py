@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 PUBLISHED = ("requests", "pushed", "acknowledged", "stale", "rejected", "held", "due")
 COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
-TOLD = (*COUNTS, *PUBLISHED)
+READ_BACK = ("read", "agreed", "drifted", "corrected", "suspected", "not_shown", "ghosts", "never_acknowledged", "round")
+FILES = ("files_taken", "files_taken_before", "files_refused", "files_waiting", "files_failed")
+TOLD = (*FILES, *COUNTS, *PUBLISHED, *READ_BACK)
 
 
 class JobFailedError(CloudSalesError):
@@ -26,7 +29,17 @@ class JobFailedError(CloudSalesError):
 
 
 LISTING_JOB = "import_listing"
-PUBLISHING_JOB = "publish_stock"
+PARTITIONS = {  # of the others: channel
+    "publish_stock": "publishing_channel",
+    "reconcile_channels": "publishing_channel",
+    "load_store_files": "inbox_channel",
+}
+LACKS = {
+    "channel": "no url, so no listing to import",
+    "publishing_channel": "no stock.warehouses, so no stock to be told of",
+    "inbox_channel": "no inbox, so no files to take in",
+}
+DAILY_JOBS = ("take_stock_snapshot",)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -35,7 +48,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def run(
     job: Annotated[str, typer.Argument(help="The job's name, for example import_listing.")],
     channel: Annotated[str | None, typer.Option(help="The channel; may be left out where there is one.")] = None,
-    date: Annotated[str | None, typer.Option(help="The business date (YYYY-MM-DD), for jobs that have one.")] = None,
+    date: Annotated[
+        str | None, typer.Option(help="The business date (YYYY-MM-DD), for jobs that have one; the last that ended.")
+    ] = None,
     whole_listing: Annotated[bool, typer.Option("--whole-listing", help="import_listing: read all, not only changes.")] = False,
     allow_shrink: Annotated[
         bool, typer.Option("--allow-shrink", help="import_listing: take in a listing that lost much, after a look at it.")
@@ -47,11 +62,9 @@ def run(
     from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance
 
     settings = load_settings()
-    partition = _channel(settings, channel, job)
+    partition = _date(settings, channel, date) if job in DAILY_JOBS else _channel(settings, channel, job, date)
     with open_instance(settings) as instance:
         end_dead_runs(instance)
-        if date is not None:
-            raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
         ops = _listing_config(job, whole_listing=whole_listing or allow_shrink, allow_shrink=allow_shrink)
         success, events = _execute(instance, job, partition, verbose=verbose, ops=ops)
     title, told = f"{job} of {partition}: {'done' if success else 'FAILED'}", summary(events)
@@ -59,6 +72,8 @@ def run(
         print_rows(told, as_json=as_json, title=title)
     else:
         typer.echo(title)
+    for line in file_notes(events):
+        typer.echo(line, err=True)
     if not success:
         for line in failures(events):
             typer.echo(f"error: {line}", err=True)
@@ -120,10 +135,27 @@ def _job(name: str) -> dg.JobDefinition:
     return definitions.resolve_job_def(name)
 
 
-def _channel(settings: Settings, asked: str | None, job: str) -> str:
+def _date(settings: Settings, channel: str | None, asked: str | None) -> str:
+    """The business date as its partition's key: the one asked for, else the last that has ended."""
+    from cloudsales_pipeline.resources.days import BUSINESS_DATES
+    from cloudsales_pipeline.stock.days import last_days
+
+    if channel is not None:
+        raise typer.BadParameter("this job is for all channels at once", param_hint="--channel")
+    if asked is None:
+        return last_days(1, datetime.now(UTC), settings.timezone)[0].isoformat()
+    if not BUSINESS_DATES.has_partition_key(asked):
+        first, last = BUSINESS_DATES.get_first_partition_key(), BUSINESS_DATES.get_last_partition_key()
+        raise typer.BadParameter(f"a date that has ended, from {first} to {last}, is expected", param_hint="--date")
+    return asked
+
+
+def _channel(settings: Settings, asked: str | None, job: str, date: str | None) -> str:
+    if date is not None:
+        raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
     from cloudsales_pipeline.resources.channels import wanted_partitions
 
-    names = wanted_partitions(settings)["publishing_channel" if job == PUBLISHING_JOB else "channel"]
+    names = wanted_partitions(settings)[PARTITIONS.get(job, "channel")]
     if asked is not None:
         settings.channel(asked)
         return asked if asked in names else _not_for_it(asked, job)
@@ -133,7 +165,7 @@ def _channel(settings: Settings, asked: str | None, job: str) -> str:
 
 
 def _not_for_it(name: str, job: str) -> str:
-    why = "no stock.warehouses, so no stock to be told of" if job == PUBLISHING_JOB else "no url, so no listing to import"
+    why = LACKS[PARTITIONS.get(job, "channel")]
     raise typer.BadParameter(f"the channel {name} has {why}", param_hint="--channel")
 
 
@@ -154,6 +186,19 @@ def summary(events: Iterable[dg.EventLogEntry]) -> list[dict[str, Any]]:
             state = "passed" if check.passed else f"{check.severity.value}: {check.description or 'failed'}"
             rows.append({"what": f"{check.asset_key.to_user_string()}: {check.check_name}", "kind": "check", "result": state})
     return rows
+
+
+def file_notes(events: Iterable[dg.EventLogEntry]) -> list[str]:
+    """A line for each file with something to say: why it was refused, or waits."""
+    import dagster as dg
+
+    made = [
+        entry.dagster_event.step_materialization_data.materialization.metadata.get("files")
+        for entry in events
+        if entry.dagster_event and entry.dagster_event.event_type_value == "ASSET_MATERIALIZATION"
+    ]
+    records = [record.data for table in made if isinstance(table, dg.TableMetadataValue) for record in table.records]
+    return [f"{row['file']}: {row['outcome']}, {row['note']}" for row in records if row.get("note")]
 
 
 def failures(events: Iterable[dg.EventLogEntry]) -> list[str]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.settings import Settings
     from cloudsales_pipeline.stock.movements import Movement, Refused
 
+OFFER_COLUMNS = ("channel", "kind", "variant_id", "sku", "shown", "expected", "since", "what_to_do")
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 Warehouse = Annotated[str, typer.Argument(help="A warehouse of the settings.")]
@@ -161,6 +163,21 @@ def release_hold(channel: Annotated[str, typer.Argument()]) -> None:
         settings.channel(channel)
         count = release(engine, channel)
     typer.echo(f"{channel}: {count} listings will go to zero with the next push." if count else f"{channel}: nothing is held.")
+
+
+@app.command()
+def offers(
+    channel: Annotated[str | None, typer.Argument(help="Only this channel.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What a channel shows that it should not, or does not show that it should, and what to do about each."""
+    from cloudsales_pipeline.stock.offers import open_offers
+
+    with project() as (settings, engine), engine.connect() as connection:
+        if channel is not None:
+            settings.channel(channel)
+        rows = open_offers(connection, None if channel is None else [channel])
+    print_rows(rows, as_json=as_json, title="Found by reconcile_channels, and still open", columns=OFFER_COLUMNS)
 
 
 def _post(at: str | None, *legs: tuple[str, str, int], sku: str, reference: str) -> None:

@@ -30,6 +30,10 @@ STOCK_RULES_LOCK = 7_301_005
 """One transaction at a time brings the settings' stock rules into the database; taken before any other lock of its own."""
 
 
+STOCK_INBOX_LOCK = 7_301_006
+"""With the channel's hash as second number: one at a time takes files out of a channel's inbox."""
+
+
 def lock_catalogue(connection: Connection) -> None:
     """Wait until no other transaction writes to the catalogue; held until this one ends."""
     connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": CATALOGUE_LOCK})
@@ -44,11 +48,25 @@ def next_revision(connection: Connection) -> int:
 
 @contextmanager
 def listing_import_lock(engine: Engine, channel: str) -> Iterator[bool]:
-    """Hold the channel's import lock on a connection of its own; yields False where another process holds it.
+    """Hold the channel's import lock; yields False where another process holds it."""
+    with _channel_lock(engine, LISTING_IMPORT_LOCK, channel) as held:
+        yield held
+
+
+@contextmanager
+def stock_inbox_lock(engine: Engine, channel: str) -> Iterator[bool]:
+    """Hold the lock of the channel's inbox; yields False where another process holds it."""
+    with _channel_lock(engine, STOCK_INBOX_LOCK, channel) as held:
+        yield held
+
+
+@contextmanager
+def _channel_lock(engine: Engine, lock: int, channel: str) -> Iterator[bool]:
+    """A lock on a connection of its own.
 
     It belongs to the session: a killed process loses it with its connection, and nothing has to be cleaned up.
     """
-    keys = {"lock": LISTING_IMPORT_LOCK, "channel": channel}
+    keys = {"lock": lock, "channel": channel}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(sa.text("select pg_try_advisory_lock(:lock, hashtext(:channel))"), keys):
             yield False

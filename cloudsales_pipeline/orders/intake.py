@@ -17,13 +17,13 @@ from msgspec.structs import replace
 from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.database.engine import steps
-from cloudsales_pipeline.database.units import unit_of_work
 from cloudsales_pipeline.orders import reading, writing
 from cloudsales_pipeline.orders.allocation import allocate
 from cloudsales_pipeline.orders.amending import Line
 from cloudsales_pipeline.orders.deciding import Decided, Decision, decide, is_complete, wants_of
 from cloudsales_pipeline.orders.reading import Read, reference_of
 from cloudsales_pipeline.orders.serving import hold_shares, waiting_wants
+from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.writing import LineRow, Told
 from cloudsales_pipeline.settings import ChannelSettings
 from cloudsales_pipeline.stock.reservations import give_back
@@ -66,7 +66,7 @@ def take_in(
         reads = [reading.read(parser, settings, row.payload_id, row.external_id, row.revision, row.payload) for row in rows]
         return _take_in(connection, channel, settings, reads)
 
-    return unit_of_work(engine, work, doing="take orders in")
+    return order_work(engine, work, doing="take orders in")
 
 
 def _take_in(connection: Connection, channel: str, settings: ChannelSettings, reads: Sequence[Read]) -> BatchResult:

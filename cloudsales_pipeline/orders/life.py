@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from cloudsales_pipeline.database.units import unit_of_work
 from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.orders.serving import serve
 from cloudsales_pipeline.orders.standing import (
@@ -32,6 +31,7 @@ from cloudsales_pipeline.orders.standing import (
     set_status,
 )
 from cloudsales_pipeline.orders.states import Happening, Status
+from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.writing import Told, tell
 from cloudsales_pipeline.settings import ChannelSettings
 from cloudsales_pipeline.stock import issuing
@@ -74,7 +74,7 @@ def issue(
             return Outcome(False, head.status, note=f"it left under {named} before")
         return _issue(connection, head, named, wanted, partial=partial)
 
-    return unit_of_work(engine, work, doing="issue an order")
+    return order_work(engine, work, doing="issue an order")
 
 
 def _issue(connection: Connection, head: Head, reference: str | None, wanted: frozenset[str] | None, *, partial: bool) -> Outcome:
@@ -150,7 +150,7 @@ def cancel_here(engine: Engine, channel: str, external_id: str) -> Outcome:
         pieces, served = _end(connection, channel, [head], status)
         return Outcome(True, status, pieces, served)
 
-    return unit_of_work(engine, work, doing="cancel an order")
+    return order_work(engine, work, doing="cancel an order")
 
 
 def expire_unpaid(engine: Engine, channel: str, settings: ChannelSettings, *, now: datetime) -> int:
@@ -171,7 +171,7 @@ def expire_unpaid(engine: Engine, channel: str, settings: ChannelSettings, *, no
         return len(heads)
 
     expired = 0
-    while some := unit_of_work(engine, work, doing="expire unpaid orders"):
+    while some := order_work(engine, work, doing="expire unpaid orders"):
         expired += some
     return expired
 
@@ -207,4 +207,4 @@ def clear_review(engine: Engine, channel: str, external_id: str) -> Outcome:
         tell(connection, channel, [Told("order_reviewed", head.reference, detail={"review": head.review})])
         return Outcome(True, head.status, note=", ".join(head.review))
 
-    return unit_of_work(engine, work, doing="clear a review")
+    return order_work(engine, work, doing="clear a review")

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from cloudsales_pipeline.database.units import unit_of_work
 from cloudsales_pipeline.errors import InputError, RefusedError, SettingsError
 from cloudsales_pipeline.orders.serving import serve
 from cloudsales_pipeline.orders.standing import (
@@ -27,6 +26,7 @@ from cloudsales_pipeline.orders.standing import (
     set_status,
 )
 from cloudsales_pipeline.orders.states import Happening, Status, after
+from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.writing import Told, tell
 from cloudsales_pipeline.settings import ChannelSettings
 from cloudsales_pipeline.stock.issuing import post_all
@@ -98,7 +98,7 @@ def _step(
         tell(connection, channel, [Told(kind, head.reference, None, sum(counts), detail)])
         return Outcome(True, _settled(connection, head), sum(counts), served)
 
-    return unit_of_work(engine, work, doing="take a return in")
+    return order_work(engine, work, doing="take a return in")
 
 
 def _check(pieces: Pieces, reference: str) -> None:

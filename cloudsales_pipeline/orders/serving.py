@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.database.engine import steps
-from cloudsales_pipeline.database.units import unit_of_work
 from cloudsales_pipeline.orders.allocation import Pair, Share, Want, allocate, pairs_of
 from cloudsales_pipeline.orders.products import Asked, products_of
 from cloudsales_pipeline.orders.states import OPEN, Status
+from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.writing import Told, tell
 from cloudsales_pipeline.stock.reservations import Demand, hold, lock_levels
 
@@ -49,7 +49,7 @@ def serve_all(engine: Engine) -> int:
     """Serve all that can be served now, a transaction for each few hundred places; how many pieces."""
     pieces = 0
     while places := _free_places(engine):
-        served = unit_of_work(engine, lambda connection, some=places: serve(connection, some), doing="serve waiting lines")  # type: ignore[misc]
+        served = order_work(engine, lambda connection, some=places: serve(connection, some), doing="serve waiting lines")  # type: ignore[misc]
         pieces += served
         if not served:
             break  # what the look saw is gone already
@@ -94,7 +94,7 @@ def resolve_unknown_lines(engine: Engine, channel: str) -> int:
     named = 0
     for start in range(0, len(orders), ORDERS_AT_ONCE):
         some = orders[start : start + ORDERS_AT_ONCE]
-        named += unit_of_work(
+        named += order_work(
             engine,
             lambda connection, some=some: _name_lines(connection, channel, some, known),  # type: ignore[misc]
             doing="give lines their products",
@@ -147,7 +147,7 @@ def _serve_whole_orders(engine: Engine) -> int:
             return pieces
         after, after_id = rows[-1].placed_at, rows[-1].order_id
         some = [row.order_id for row in rows]
-        pieces += unit_of_work(engine, lambda connection, some=some: _serve_orders(connection, some), doing="serve whole orders")  # type: ignore[misc]
+        pieces += order_work(engine, lambda connection, some=some: _serve_orders(connection, some), doing="serve whole orders")  # type: ignore[misc]
 
 
 def _serve_orders(connection: Connection, orders: list[int]) -> int:

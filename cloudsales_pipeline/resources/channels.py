@@ -1,4 +1,5 @@
-"""Channels as partitions: one for each channel of the settings whose listing is imported, one for each told of our stock.
+"""Channels as partitions: one for each channel of the settings whose listing is imported, one for each told of our stock,
+and one for each that drops files of movements.
 
 What belongs here: the partitions definitions, and keeping them equal to the settings. What does not: what a channel can do
 (the adapter's capabilities say that).
@@ -12,10 +13,11 @@ from datetime import timedelta
 import dagster as dg
 
 from cloudsales_pipeline.settings import Settings
-from cloudsales_pipeline.stock.channels import publishing_channels
+from cloudsales_pipeline.stock.channels import inbox_channels, publishing_channels
 
 CHANNELS = dg.DynamicPartitionsDefinition(name="channel")
 PUBLISHING_CHANNELS = dg.DynamicPartitionsDefinition(name="publishing_channel")
+INBOX_CHANNELS = dg.DynamicPartitionsDefinition(name="inbox_channel")
 PARTITION_TAG = "dagster/partition"
 LISTING_EVERY = timedelta(hours=1)
 
@@ -27,7 +29,11 @@ def importing_channels(settings: Settings) -> list[str]:
 
 def wanted_partitions(settings: Settings) -> dict[str, list[str]]:
     """The channels of each partitions definition, by its name."""
-    return {"channel": importing_channels(settings), "publishing_channel": publishing_channels(settings)}
+    return {
+        "channel": importing_channels(settings),
+        "publishing_channel": publishing_channels(settings),
+        "inbox_channel": inbox_channels(settings),
+    }
 
 
 def partition_changes(known: Sequence[str], wanted: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -32,7 +32,8 @@ UNDER_WAY = [
 @dg.sensor(
     minimum_interval_seconds=14,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Keeps the partitions equal to the channels of the settings: those with a listing, those told of our stock.",
+    description="Keeps the partitions equal to the channels of the settings: those with a listing, those told of our"
+    " stock, those that drop files.",
     tags={"stage": "channels"},
     asset_selection=dg.AssetSelection.assets("marketplace_listing"),
 )

@@ -1,4 +1,6 @@
-"""Which channels are told of our stock. Apart, so that Dagster's definitions load nothing more for it."""
+"""Which channels are told of our stock, and which drop files of movements.
+
+Apart, so that Dagster's definitions load nothing more for it."""
 
 from __future__ import annotations
 
@@ -8,6 +10,11 @@ from cloudsales_pipeline.settings import Settings, StockRuleSettings
 def publishing_channels(settings: Settings) -> list[str]:
     """The channels that are told of our stock: those with a rule that names a warehouse, be it a category's or a SKU's alone."""
     return [name for name, channel in settings.channels.items() if _names_warehouses(channel.stock)]
+
+
+def inbox_channels(settings: Settings) -> list[str]:
+    """The channels whose movements come as files: those with an inbox."""
+    return [name for name, channel in settings.channels.items() if channel.inbox is not None]
 
 
 def _names_warehouses(rule: StockRuleSettings) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,11 +20,16 @@ from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.catalog.file import FileRow, content_hash, read_rows
 from cloudsales_pipeline.database.engine import steps
-from cloudsales_pipeline.errors import RefusedError
+from cloudsales_pipeline.errors import InputError, RefusedError
+from cloudsales_pipeline.stock.file_names import plain_name
 from cloudsales_pipeline.stock.movements import Movement, PostResult, Refused, Then, nothing, post_movements
 
 COLUMNS = ("reference", "warehouse", "sku", "reason", "quantity")
 LONGEST_TEXT = 200  # of a field that is kept as evidence
+MOST_ROWS = 500_000  # all of them are judged in one transaction
+TAIL = 65_536  # bytes at a file's end that are looked at
+FAULTS = {"unfinished_line": "the last line has no end: was the file cut? The row may be more than what is here"}
+UNFITTING = "the row has more or fewer fields than the header: was the file cut?"
 
 
 @dataclass(frozen=True)
@@ -52,14 +58,19 @@ def load_file(
     """Take a file of movements in, whole, in one transaction; the same content again, under any name, does nothing (F-30).
 
     Rows that can't be posted are in quarantine with their row number, reason and evidence; the others are posted. `channel`
-    is the store that dropped it: its sales are facts, and take precedence over reservations. `then` serves who waits.
+    is the store that dropped it: its sales are facts, and take precedence over reservations; and its last row is held where
+    the file's last line has no end, for a cut `120` reads as `12`. `then` serves who waits.
 
     Raises:
-        InputError: the file can't be read as a whole: no such file, no header, not a spreadsheet, a quote that never closes.
+        InputError: the file can't be read as a whole: no such file, no header, not a spreadsheet, a quote that never closes,
+            more than 500,000 rows.
         RefusedError: it changed while it was read: nothing was posted.
     """
     rows, content = _read_whole(path, encoding)
-    facts = {"channel": channel, "name": path.name, "hash": content, "bytes": path.stat().st_size}
+    if channel and rows and is_unfinished(path):
+        rows[-1] = replace(rows[-1], fault=rows[-1].fault or "unfinished_line")
+    name = plain_name(path.name)
+    facts = {"channel": channel, "name": name, "hash": content, "bytes": path.stat().st_size}
     queries = steps(__package__, "files")
     with engine.begin() as connection:
         file_id = connection.scalar(sa.text(queries["claim"]), facts)
@@ -72,7 +83,7 @@ def load_file(
         posted = post_movements(connection, good, now=now(), facts=bool(channel), file_id=file_id, then=then)
         result = _counted(file_id, len(rows), posted, bad)
         _settle(connection, good, posted)  # before this file's own rows are held
-        _quarantine(connection, path.name, channel, result.refused)
+        _quarantine(connection, f"{name} (file {file_id})" if channel else name, channel, result)
         connection.execute(sa.text(queries["count"]), {"file_id": file_id, **_counts(result)})
         connection.execute(sa.text(queries["summary"]), {"channel": channel, **_counts(result)})
     return result
@@ -81,10 +92,22 @@ def load_file(
 def _read_whole(path: Path, encoding: str | None) -> tuple[list[FileRow], bytes]:
     """The rows and the hash of one and the same content."""
     before = content_hash(path) if path.is_file() else b""  # a missing one is read_rows' to name
-    rows = list(read_rows(path, required=COLUMNS, encoding=encoding))
+    rows = list(islice(read_rows(path, required=COLUMNS, encoding=encoding), MOST_ROWS + 1))
+    if len(rows) > MOST_ROWS:
+        raise InputError(f"{path.name} has more than {MOST_ROWS:,} rows.", next_step="split it into several files")
     if content_hash(path) != before:
         raise RefusedError(f"{path.name} changed while it was read; nothing was posted.", next_step="load it when it is complete")
     return rows, before
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a CSV's last line has something in it and no end. A spreadsheet can't be read at all where it was cut."""
+    if path.suffix.lower() not in (".csv", ".txt", ".tsv"):
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL))
+        line = re.split(rb"[\r\n]", file.read())[-1]
+    return bool(line.strip(b" \t,;|\x00\xef\xbb\xbf"))
 
 
 def _counted(file_id: int, rows_in: int, posted: PostResult, bad: list[Refused]) -> FileResult:
@@ -113,7 +136,7 @@ def parse_row(row: FileRow, zone: ZoneInfo) -> tuple[Movement, tuple[str, dict[s
     fields = {name: row.fields.get(name, "").strip() for name in (*COLUMNS, "occurred_at")}
     movement = Movement(fields["reference"], fields["warehouse"], fields["sku"], fields["reason"].lower(), 0, row=row.number)
     if row.fault:
-        return movement, (row.fault, {"what": "the row has more or fewer fields than the header: was the file cut?"})
+        return movement, (row.fault, {"what": FAULTS.get(row.fault, UNFITTING)})
     quantity, fault = read_quantity(fields["quantity"])
     if fault:
         return movement, (fault, {"what": "a whole number of pieces is expected", "found": fields["quantity"][:LONGEST_TEXT]})
@@ -140,8 +163,9 @@ def _instant(text: str, zone: ZoneInfo) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=zone)
 
 
-def _quarantine(connection: Connection, name: str, channel: str, refused: tuple[Refused, ...]) -> None:
-    if not refused:
+def _quarantine(connection: Connection, name: str, channel: str, result: FileResult) -> None:
+    """By file and row. A till calls each day's file the same: its number keeps today's rows apart from yesterday's."""
+    if not result.refused:
         return
     rows = [
         {
@@ -150,10 +174,12 @@ def _quarantine(connection: Connection, name: str, channel: str, refused: tuple[
             "detail": {
                 **{field: getattr(one.movement, field)[:LONGEST_TEXT].replace("\x00", "") for field in COLUMNS[:4]},
                 "quantity": one.movement.quantity,
+                "file_id": result.file_id,
+                "row": one.movement.row,
                 **one.detail,
             },
         }
-        for one in refused
+        for one in result.refused
     ]
     connection.execute(sa.text(steps(__package__, "files")["quarantine"]), {"channel": channel, "rows": json.dumps(rows)})
 

@@ -1,7 +1,9 @@
 -- step: claim
 insert into cloudsales.stock_file (channel, name, content_hash, bytes, state)
 values (:channel, :name, :hash, :bytes, 'taken')
-on conflict (channel, content_hash) do nothing
+on conflict (channel, content_hash) do update
+set state = 'taken', name = excluded.name, refusal = null, archived_as = null, taken_at = clock_timestamp()
+where stock_file.state = 'refused'
 returning file_id
 -- step: before
 select file_id, rows_in, loaded, unchanged, quarantined from cloudsales.stock_file where channel = :channel and content_hash = :hash

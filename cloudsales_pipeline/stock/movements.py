@@ -17,14 +17,13 @@ from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.codes import code_key
 from cloudsales_pipeline.database.engine import steps
-from cloudsales_pipeline.errors import DatabaseError
+from cloudsales_pipeline.database.work import unit_of_work
 from cloudsales_pipeline.stock.reservations import Level, Pair, displace, lock_levels
 
 LARGEST = 1_000_000
 LONGEST_REFERENCE = 200
 CLOCKS_DIFFER = timedelta(minutes=5)  # a till's clock may be ahead of ours by so much
-ATTEMPTS = 5
-RETRIED = frozenset({"40P01", "40001", "23505"})  # deadlock, serialization; a reference that another posted at this moment
+ANOTHER_POSTED_IT = frozenset({"23505"})  # a reference that another posted at this moment: found on the second look
 SIGN = {"receipt": 1, "return": 1, "transfer_in": 1, "sale": -1, "transfer_out": -1, "adjustment": 1, "count": 1}
 TRANSFER = frozenset({"transfer_in", "transfer_out"})
 
@@ -107,16 +106,13 @@ def post(
     A repeat is safe: what was posted before is found by its reference (F-21, F-22, I-10).
 
     Raises:
-        DatabaseError: still not done after five tries.
+        DatabaseError: the database can't be reached, or others kept changing the same rows.
     """
-    for _attempt in range(ATTEMPTS):
-        try:
-            with engine.begin() as connection:
-                return post_movements(connection, movements, now=now(), facts=facts, then=then)
-        except sa.exc.DBAPIError as error:
-            if not error.connection_invalidated and getattr(error.orig, "sqlstate", None) not in RETRIED:
-                raise
-    raise DatabaseError("The movements could not be posted: others keep changing the same rows.", next_step="try again")
+
+    def work(connection: Connection) -> PostResult:
+        return post_movements(connection, movements, now=now(), facts=facts, then=then)
+
+    return unit_of_work(engine, work, also=ANOTHER_POSTED_IT, repeatable=True)
 
 
 def post_movements(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,6 +25,8 @@ from cloudsales_pipeline.stock.pushes import Answer
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
+
+T = TypeVar("T")
 
 LISTEN_SECONDS = 0.5
 HEAL_EVERY_SECONDS = 1.0
@@ -129,16 +131,23 @@ class _Publisher:
     def run(self, *, keep_listening: bool) -> None:
         """Send until the time is up, or nothing is due and nobody wants to listen on."""
         while not self._stop.is_set() and self._left() > 0:
-            self._heal()
             self._lease.forget()
-            if not pushes.anything_due(self._lease.connection, self._name):
-                if not keep_listening:
-                    return
-                self._lease.wait(min(LISTEN_SECONDS, self._left()))
-            elif (pause := self._pause()) > 0:
-                self._stop.wait(min(pause, self._left()))
-            else:
-                self._guarded(self._send_next)
+            sent = self._take_step()
+            if self._heal() or sent:  # behind the sending: a change does not wait for it
+                continue
+            if not keep_listening:
+                return
+            self._lease.wait(min(LISTEN_SECONDS, self._left()))
+
+    def _take_step(self) -> bool:
+        """Send, or wait for the pace; False where nothing is due. Where the channel is open, the claim tells that too."""
+        pause = self._pause()
+        if (self._opened is None or pause > 0) and not pushes.anything_due(self._lease.connection, self._name):
+            return False
+        if pause > 0:
+            self._stop.wait(min(pause, self._left()))
+            return True
+        return self._guarded(self._send_next) is not False
 
     def result(self) -> PublishResult:
         """What was done, and how the channel stands."""
@@ -151,20 +160,21 @@ class _Publisher:
     def _pause(self) -> float:
         return max(self._not_before - time.monotonic(), self._pace.wait())
 
-    def _heal(self) -> None:
-        """Once a second: what may be tried again, and answers that were to come."""
+    def _heal(self) -> bool:
+        """Once a second: what may be tried again, and answers that were to come; whether it was time for it."""
         now = time.monotonic()
         if now - self._healed_at < HEAL_EVERY_SECONDS:
-            return
+            return False
         self._healed_at = now
         pushes.revive(self._engine, self._name)
         if now >= self._not_before:
             self._guarded(self._ask_for_answers)
+        return True
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Do it; an error of the channel ends it for now, and says when to try again."""
+    def _guarded(self, work: Callable[[], T]) -> T | None:
+        """Do it; an error of the channel ends it for now (None), and says when to try again."""
         try:
-            work()
+            return work()
         except DatabaseError:
             raise
         except CloudSalesError as error:
@@ -172,22 +182,27 @@ class _Publisher:
             retry_at = error.retry_at if isinstance(error, RateLimitedError) else None
             self._not_before = time.monotonic() + pushes.failed(self._engine, self._name, name, retry_at)
             self._done = replace(self._done, failure=name)
+            return None
 
     def _channel(self) -> SalesChannel:
         if self._opened is None:
             self._opened = self._open()
         return self._opened
 
-    def _send_next(self) -> None:
+    def _send_next(self) -> bool:
+        """One request with what is most urgent; False where nothing is due."""
         channel = self._channel()
         claimed = pushes.claim(self._lease.connection, self._name, self._pace.room(channel.capabilities.stock_batch))
-        if not claimed.due or pushes.brake(self._engine, self._name, claimed, self._limits.hold_if_share_to_zero):
-            return  # what else is due is claimed anew
+        if not claimed.due:
+            return False
+        if pushes.brake(self._engine, self._name, claimed, self._limits.hold_if_share_to_zero):
+            return True  # what else is due is claimed anew
         self._pace.note(len(claimed.due))
         self._done = replace(self._done, requests=self._done.requests + 1, pushed=self._done.pushed + len(claimed.due))
         results = channel.push_stock([StockUpdate(due.variant_id, due.quantity, due.version) for due in claimed.due])
         answers = [Answer(due, result) for due, result in zip(claimed.due, results, strict=True)]
         self._settle(channel, answers, requests=1, pushed=len(answers))
+        return True
 
     def _settle(self, channel: SalesChannel, answers: list[Answer], *, requests: int, pushed: int) -> None:
         """Write down what the channel said; what it calls stale is compared with what it really has."""

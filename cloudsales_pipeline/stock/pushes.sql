@@ -33,22 +33,25 @@ with claimed as (
     where channel = :channel and state = 'due'
     order by urgency, publication_id limit :limit
 )
-select k.publication_id, k.variant_id, k.quantity, k.version, z.zeros, l.zeroed, c.shown,
-       coalesce(c.released_until > clock_timestamp(), false) as released, coalesce(c.hold_since is not null, false) as holding
+select k.publication_id, k.variant_id, k.quantity, k.version,
+       -- each a query of its own, so that it is run once and not for each row
+       (select count(*) from cloudsales.publication
+        where channel = :channel and state = 'due' and urgency = 0 and quantity = 0 and shown_quantity > 0) as zeros,
+       (select coalesce(sum(zeroed), 0) from cloudsales.stock_push_minute
+        where channel = :channel and minute > clock_timestamp() - interval '15 minutes') as zeroed,
+       (select shown from cloudsales.stock_channel where channel = :channel) as shown,
+       (select released_until > clock_timestamp() from cloudsales.stock_channel where channel = :channel) as released,
+       (select hold_since is not null from cloudsales.stock_channel where channel = :channel) as holding
 from claimed k
-cross join (select count(*) as zeros from cloudsales.publication
-            where channel = :channel and state = 'due' and urgency = 0 and quantity = 0 and shown_quantity > 0) z
-cross join (select coalesce(sum(zeroed), 0) as zeroed from cloudsales.stock_push_minute
-            where channel = :channel and minute > clock_timestamp() - interval '15 minutes') l
-left join cloudsales.stock_channel c on c.channel = :channel
 
 -- step: count_shown
-update cloudsales.stock_channel
-set shown = (select count(*) from cloudsales.publication where channel = :channel and shown_quantity > 0)
-where channel = :channel
-returning shown
+select count(*) from cloudsales.publication where channel = :channel and shown_quantity > 0
+
+-- step: remember_shown
+update cloudsales.stock_channel set shown = :shown where channel = :channel
 
 -- step: hold
+-- Publications first, then the channel's row: the order that everybody keeps (F-21).
 with stopped as (
     update cloudsales.publication p set state = 'held'
     from (select publication_id from cloudsales.publication
@@ -58,7 +61,7 @@ with stopped as (
     returning p.publication_id
 ), standing as (
     update cloudsales.stock_channel
-    set hold_since = coalesce(hold_since, clock_timestamp()), hold_share = :share,
+    set hold_since = coalesce(hold_since, clock_timestamp()), hold_share = :share, shown = :shown,
         hold_listings = coalesce(hold_listings, 0) + (select count(*) from stopped)
     where channel = :channel and exists (select from stopped)
 )
@@ -82,18 +85,20 @@ with standing as (
 select pg_notify('cloudsales_stock', :channel)
 
 -- step: lock
-select count(*) from (
+-- The commit does not wait for the disk: what a crash of the server would lose of it is sent again, which does no harm.
+select count(*), set_config('synchronous_commit', 'off', true) from (
     select from cloudsales.publication where publication_id = any (cast(:ids as bigint[])) order by publication_id for update) locked
 
 -- step: acknowledge
 -- The rows are locked: what changed since the push stays as the change left it.
 with said as (
-    select * from unnest(cast(:ids as bigint[]), cast(:versions as bigint[]), cast(:quantities as integer[]),
-                         cast(:outcomes as text[]), cast(:details as text[]), cast(:tickets as text[]))
-        as s (publication_id, version, quantity, outcome, detail, ticket)
+    select * from rows from (
+        unnest(cast(:ids as bigint[])), unnest(cast(:versions as bigint[])), unnest(cast(:quantities as integer[])),
+        unnest(cast(:outcomes as text[])), json_array_elements_text(cast(:details as json)), json_array_elements_text(cast(:tickets as json))
+    ) as s (publication_id, version, quantity, outcome, detail, ticket)
 ), before as (
     select s.*, p.shown_quantity as shown_before, p.version > s.version as changed, s.outcome = 'set' as is_set,
-           extract(epoch from clock_timestamp() - p.waiting_since) as lag
+           extract(epoch from clock_timestamp() - p.waiting_since)::float8 as lag
     from said s join cloudsales.publication p using (publication_id)
     where s.version > coalesce(p.acknowledged_version, -1) and s.version <= p.version
 ), written as (
@@ -123,7 +128,8 @@ with said as (
     where p.publication_id = b.publication_id
     returning b.outcome, b.quantity, b.shown_before, case when b.is_set then b.lag end as lag
 ), lags as (
-    select least(64, greatest(1, ceil(ln(greatest(lag, 0.001) / 0.001) / ln(1.3))))::integer as bucket, count(*)::integer as changes
+    -- in floating point: ln of a numeric takes tens of microseconds, which was over half of an acknowledgement
+    select least(64, greatest(1, ceil(ln(greatest(lag, 0.001) / 0.001) / ln(1.3::float8))))::integer as bucket, count(*)::integer as changes
     from written where lag is not null group by 1
 ), sums as (
     select count(*) filter (where outcome = 'set')::integer as acknowledged,
@@ -158,19 +164,22 @@ with said as (
 select acknowledged, rejected, unknown_variant, pending from sums
 
 -- step: raise_stale
--- The channel has seen a higher version: ours goes above it. After the fifth time in a row it is refused like any other.
+-- The channel has seen a higher version: ours goes above it, and is due again. After the fifth time in a row it is refused like
+-- any other. What has another version than the one that was sent stays as it is: it changed, or another publisher was here.
 with theirs as (
-    select * from unnest(cast(:ids as bigint[]), cast(:versions as bigint[])) as t (publication_id, version)
+    select t.*, coalesce(t.version >= :highest, false) as too_high
+    from unnest(cast(:ids as bigint[]), cast(:sent as bigint[]), cast(:versions as bigint[])) as t (publication_id, sent, version)
 )
 update cloudsales.publication p
-set version = case when t.version < :highest then greatest(p.version, t.version) + 1 else p.version end,
+set version = case when t.too_high then p.version else greatest(p.version, t.version) + 1 end,
     attempts = least(p.attempts + 1, 20),
-    state = case when p.state <> 'due' then p.state when p.attempts + 1 >= 5 or t.version >= :highest then 'rejected' else 'due' end,
-    retry_at = case when p.state = 'due' and (p.attempts + 1 >= 5 or t.version >= :highest)
+    state = case when p.attempts + 1 >= 5 or t.too_high then 'rejected' else 'due' end,
+    retry_at = case when p.attempts + 1 >= 5 or t.too_high
                     then clock_timestamp() + make_interval(secs => least(30 * power(2, least(p.attempts, 20)), 3600)) end,
+    ticket = null,
     detail = 'stale: the channel has seen a higher version'
 from theirs t
-where p.publication_id = t.publication_id
+where p.publication_id = t.publication_id and p.version = t.sent and p.state in ('due', 'pending')
 
 -- step: failed
 update cloudsales.stock_channel
@@ -191,13 +200,20 @@ where channel = :channel and state = 'pending' and retry_at <= clock_timestamp()
 group by ticket order by min(retry_at) limit 50
 
 -- step: ask_later
-update cloudsales.publication set retry_at = clock_timestamp() + interval '2 seconds'
+-- Again in 2 seconds, and the longer it lasts the later, at last once a minute. After some 1500 times, which takes a day of
+-- asking, the answer is given up: it is due again, with the same version.
+update cloudsales.publication
+set attempts = case when attempts >= 1500 then 0 else attempts + 1 end,
+    state = case when attempts >= 1500 then 'due' else state end,
+    ticket = case when attempts < 1500 then ticket end,
+    retry_at = case when attempts < 1500 then clock_timestamp() + make_interval(secs => least(greatest(2, attempts * 0.5), 60)) end
 where publication_id = any (cast(:ids as bigint[])) and state = 'pending'
 
 -- step: standing
-select count(*) filter (where state = 'due') as due, count(*) filter (where state = 'held') as held,
-       count(*) filter (where state = 'pending') as pending
-from cloudsales.publication where channel = :channel and state in ('due', 'held', 'pending')
+-- Each by its partial index: one query over several states would read all of the channel.
+select (select count(*) from cloudsales.publication where channel = :channel and state = 'due') as due,
+       (select count(*) from cloudsales.publication where channel = :channel and state = 'held') as held,
+       (select count(*) from cloudsales.publication where channel = :channel and state = 'pending') as pending
 
 -- step: lately
 select extract(epoch from clock_timestamp() - minute)::float8 as age, pushed from cloudsales.stock_push_minute

@@ -18,6 +18,7 @@ from cloudsales_pipeline.channels.registry import capabilities
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.database.locks import STOCK_RULES_LOCK
 from cloudsales_pipeline.database.migrate import register_channels
+from cloudsales_pipeline.database.work import unit_of_work
 from cloudsales_pipeline.errors import DatabaseError, InputError
 from cloudsales_pipeline.settings import ChannelSettings, Settings, StockRuleOverride, StockRuleSettings
 from cloudsales_pipeline.stock.days import day_end, last_days
@@ -125,12 +126,14 @@ def _standing(connection: Connection) -> dict[str, str]:
 
 
 def _sync_channel(engine: Engine, channel: str, rules: list[Rule]) -> int:
-    with engine.begin() as connection:
+    def work(connection: Connection) -> int:
         connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": STOCK_RULES_LOCK})
         if _standing(connection).get(channel, "") == _hash(rules):
             return 0  # another process did it while we waited
         _lock_rules(connection)
         return _put_rules(connection, channel, rules)
+
+    return unit_of_work(engine, work)
 
 
 def _lock_rules(connection: Connection) -> None:

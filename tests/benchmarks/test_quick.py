@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = {"definitions", "matching", "checks", "imports", "download"}
+NAMES = {"definitions", "matching", "checks", "imports", "download", "publishing", "movements", "lag"}
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +24,13 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]
         capture_output=True,
         check=False,
         text=True,
-        timeout=280,
+        timeout=400,
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     return ran.stdout, json.loads(file.read_text())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_every_benchmark_runs_and_every_result_is_checked(quick: tuple[str, dict[str, Any]]) -> None:
     _, figures = quick
     checked = {name.split()[0]: found["correct"] for name, found in figures["figures"].items() if "correct" in found}
@@ -38,7 +38,7 @@ def test_every_benchmark_runs_and_every_result_is_checked(quick: tuple[str, dict
     assert all(checked.values())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_every_benchmark_judges_its_targets_and_lists_them_at_the_end(quick: tuple[str, dict[str, Any]]) -> None:
     printed, figures = quick
     assert {verdict["benchmark"].split()[0] for verdict in figures["verdicts"]} == NAMES

@@ -94,3 +94,20 @@ def test_a_warehouse_added_to_the_settings_is_known_to_the_next_command(here: Pa
 
 def test_nothing_held_is_said_when_a_hold_is_released(here: Path) -> None:
     assert done("stock", "release-hold", "fashionup") == "fashionup: nothing is held.\n"
+
+
+def test_what_reconciliation_found_is_listed_with_what_to_do_until_it_is_closed(here: Path, engine: Engine) -> None:
+    assert done("stock", "offers") == "Found by reconcile_channels, and still open: none\n"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into cloudsales.channel_offer (channel, variant_id, kind, quantity, expected, resolved_at) values"
+            " ('fashionup', 'v1', 'drift', 9, 5, null), ('fashionup', 'v2', 'ghost', 3, null, null),"
+            " ('fashionup', 'v3', 'not_shown', null, 4, now())"
+        )
+    told = json.loads(done("stock", "offers", "fashionup", "--json"))
+    assert [(row["kind"], row["variant_id"], row["shown"], row["expected"]) for row in told] == [
+        ("drift", "v1", 9, 5),
+        ("ghost", "v2", 3, None),
+    ]
+    assert "link it to its product" in told[1]["what_to_do"]
+    assert call("stock", "offers", "nowhere").exit_code == 1

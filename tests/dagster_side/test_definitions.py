@@ -58,7 +58,10 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         "product_images": "listing",
         "catalog_plan": "catalog",
         "catalog": "catalog",
+        "store_movements": "stock",
         "stock_publication": "stock",
+        "channel_offers": "stock",
+        "stock_snapshot": "stock",
     }
     for name, spec in specs.items():
         assert spec.description, name
@@ -79,16 +82,21 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
         "product_images": {"marketplace_listing"},
         "catalog_plan": {"marketplace_listing"},
         "catalog": {"catalog_plan", "marketplace_categories"},
+        "store_movements": {"catalog"},
         "stock_publication": {"catalog"},
+        "channel_offers": {"stock_publication"},
+        "stock_snapshot": {"catalog"},
     }
     graph = defs.resolve_asset_graph()
     named = {key.to_user_string(): graph.get(key).partitions_def for key in graph.materializable_asset_keys}
-    wanted = dict.fromkeys(flow, "channel") | {"stock_publication": "publishing_channel"}
-    assert {name: getattr(partitions, "name", None) for name, partitions in named.items()} == wanted
+    wanted = dict.fromkeys(flow, "channel") | dict.fromkeys(("stock_publication", "channel_offers"), "publishing_channel")
+    wanted |= {"store_movements": "inbox_channel", "stock_snapshot": "Europe/Bucharest"}
+    assert {name: getattr(by, "name", None) or getattr(by, "timezone", None) for name, by in named.items()} == wanted
 
 
 def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> None:
     from cloudsales_pipeline.catalog.rules import CATALOGUE_RULES, PLAN_RULES
+    from cloudsales_pipeline.stock.quality import STOCK_RULES
 
     checks = {(spec.asset_key.to_user_string(), spec.name): spec for part in defs.asset_checks or [] for spec in part.check_specs}
     for asset, rules in (("catalog_plan", PLAN_RULES), ("catalog", CATALOGUE_RULES)):
@@ -96,7 +104,14 @@ def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> Non
             assert checks[asset, rule.name].blocking == rule.blocking
             assert checks[asset, rule.name].description
     assert any(rule.blocking for rule in PLAN_RULES)
-    assert len(checks) == len(PLAN_RULES) + len(CATALOGUE_RULES) + 1
+    told = {name: spec.description for (_, name), spec in checks.items()}
+    assert told.items() >= {rule.name: rule.description for rule in STOCK_RULES}.items()
+    assert {name for asset, name in checks if asset == "stock_publication"} == {
+        "published_within_rule",
+        "push_lag_objective",
+        "every_channel_reached_lately",
+    }
+    assert len(checks) == len(PLAN_RULES) + len(CATALOGUE_RULES) + len(STOCK_RULES) + 4
 
 
 def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions) -> None:
@@ -118,12 +133,20 @@ def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions
 
 def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Definitions) -> None:
     jobs = {job.name: job for job in (defs.resolve_job_def(str(job.name)) for job in defs.jobs or [])}
-    slots = {name: job.get_tags_for_partition_key("fashionup", None)["cloudsales/slot"] for name, job in jobs.items()}
+    slots = {
+        name: job.get_tags_for_partition_key("2026-11-23" if name == "take_stock_snapshot" else "fashionup", None)[
+            "cloudsales/slot"
+        ]
+        for name, job in jobs.items()
+    }
     assert slots == {
         "import_listing": "import_listing:fashionup",
         "fetch_images": "fetch_images:fashionup",
         "import_catalog": "import_catalog",
         "publish_stock": "publish_stock:fashionup",
+        "reconcile_channels": "reconcile_channels:fashionup",
+        "load_store_files": "load_store_files:fashionup",
+        "take_stock_snapshot": "take_stock_snapshot",
     }
     limits = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
     assert {"key": "cloudsales/slot", "value": {"applyLimitPerUniqueValue": True}, "limit": 1} in limits

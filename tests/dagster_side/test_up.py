@@ -86,7 +86,10 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("product_images",): "listing",
             ("catalog_plan",): "catalog",
             ("catalog",): "catalog",
+            ("store_movements",): "stock",
             ("stock_publication",): "stock",
+            ("channel_offers",): "stock",
+            ("stock_snapshot",): "stock",
         }
         told = _ask(port, SWITCHES)
         states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in told["sensorsOrError"]["results"]}
@@ -96,7 +99,9 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             "listing_changed",
             "images_due",
             "listing_freshness",
+            "store_files",
             "stock_deltas",
+            "stock_watch",
             "run_failures",
         }
         assert told["partitions"]["partitionKeys"] == ["fashionup"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,12 +47,33 @@ def test_the_demo_says_what_became_of_every_variant_and_again_changes_nothing(fo
         "by additional code",
         "unknown: made into a product",
         "Codes that the import left on two products: 0.",
+        "60 sales posted",
     ):
         assert line in first
     assert "Where to look next" in first
     again = _call(folder, "demo", "--styles", "20")
     assert "products created 0, links made 0" in again
     assert _counts(again) == _counts(first)
+    assert "these sales were posted before: nothing was done" in again
+    for said in (first, again):
+        _all_show_the_rules_figure(said)
+    assert _told(again) == _told(first)
+
+
+def _all_show_the_rules_figure(said: str) -> None:
+    """The marketplace itself, asked what it offers, and the store's files."""
+    for found in (
+        re.search(r"The marketplace shows the rule's figure for (\d+) of (\d+) listings", said),
+        re.search(r"The store's \d+ files say the rule's figure for (\d+) of (\d+) products", said),
+    ):
+        assert found
+        assert found[1] == found[2]
+        assert int(found[1]) > 100
+
+
+def _told(said: str) -> str:
+    """What each channel was told, how fast, and the examples: of the first time, for nothing is told twice."""
+    return said[said.index("What each channel was told") : said.index("Where to look next")]
 
 
 def _counts(said: str) -> list[str]:
