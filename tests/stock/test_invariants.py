@@ -135,7 +135,7 @@ STATEMENTS = [
         "rules",
         "resolve",
         "rule_id = any (cast(:changed as integer[])) or",
-        "false and :changed is null or",
+        "false and cast(:changed as integer[]) is null or",
     ),
     ("a reservation that was split loses its rest", "reservations", "keep_the_rest", "where r.quantity > t.taken", "where false"),
     (
