@@ -136,6 +136,13 @@ class StockMachine(RuleBasedStateMachine):
         self.on_hand[sku, place] = found
         self._displace(sku, place, taken)
 
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def count_below_what_is_held(self, data: st.DataObject) -> None:
+        """I-07."""
+        _, sku, place, _ = data.draw(st.sampled_from(self.open))
+        self.count(sku, place, data.draw(st.integers(0, self._held(sku, place) - 1)))
+
     @rule(sku=skus, quantity=pieces, back=st.booleans())
     def transfer(self, sku: str, quantity: int, back: bool) -> None:
         out, to = ("B", "A") if back else ("A", "B")
@@ -245,7 +252,10 @@ class StockMachine(RuleBasedStateMachine):
 
     @rule(sku=skus, ahead=st.integers(1, 5))
     def channel_has_seen_a_higher_version(self, sku: str, ahead: int) -> None:
+        """Of a listing that is to be sent: one that is done and changed over there is reconciliation's (test_reconcile)."""
         variant = f"v{self.real[sku]}"
+        if any(row.variant_id == variant and row.state == "done" for row in self._publications()):
+            return
         self.channel.shows[variant] = (77, (self.published[variant][1] if variant in self.published else 0) + ahead)
         self.tampered.add(variant)
 
@@ -280,6 +290,15 @@ class StockMachine(RuleBasedStateMachine):
         assert {pair: level[1] for pair, level in found.items() if level[1]} == model
         assert {pair: total[0] for pair, total in held.items()} == model
         assert all(0 <= reserved <= on_hand for on_hand, reserved in found.values())
+
+    @invariant()
+    def i07_i16_each_owner_holds_what_it_should(self) -> None:
+        """The newest give way first, and of one that was split the rest goes on."""
+        found = self._rows(
+            "select owner, sum(quantity)::integer as quantity from analytics.reservation where state = 'open' and sku = any (:skus)"
+            " group by owner"
+        )
+        assert {row.owner: row.quantity for row in found} == {owner: quantity for owner, _, _, quantity in self.open}
 
     @invariant()
     def i12_a_levels_version_grows_with_every_change(self) -> None:
