@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,7 +12,9 @@ from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.channels.port import Company, OrderDiscount
 from cloudsales_pipeline.orders.payloads import store
-from cloudsales_pipeline.orders.serving import resolve_unknown_lines, serve_all
+from cloudsales_pipeline.orders.serving import resolve_unknown_lines, serve, serve_all
+from cloudsales_pipeline.settings import ChannelSettings, Settings, StockSettings
+from cloudsales_pipeline.stock.inbox import take_inbox
 from cloudsales_pipeline.stock.movements import Movement, post
 from tests.orders.market import HOME, PARSER, drain, line, lines_of, market, order, receive, shop, statuses, told
 from tests.stock.shelf import levels, receipt, rows
@@ -251,3 +254,17 @@ def test_the_analyst_sees_orders_and_no_person(engine: Engine) -> None:
             connection.exec_driver_sql("set role cloudsales_analyst")
             with pytest.raises(Exception, match="permission denied"):
                 connection.exec_driver_sql(f"select * from {table}")
+
+
+def test_what_a_store_receives_serves_who_waits_in_the_same_transaction(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    market(engine, {"R-1": 0}, channels=("fashionup", "cluj"))
+    receive(engine, order("FO1", line("R-1", 2)))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "receipts.csv").write_text("reference,warehouse,sku,reason,quantity\nNIR-1,CENTRAL,R-1,receipt,3\n")
+    store_channel = ChannelSettings(kind="store", inbox=str(tmp_path / "in"))
+    files = settings.model_copy(update={"channels": {"cluj": store_channel}, "stock": StockSettings(settle_seconds=0)})
+    assert take_inbox(engine, files, "cluj", then=serve).loaded == 1
+    assert lines_of(engine) == {"fashionup/FO1/1": (2, 2, 0, 0, 0)}
+    assert told(engine, "line_served") == [("line_served", "fashionup/FO1/1", 2)]
