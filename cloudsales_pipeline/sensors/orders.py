@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from cloudsales_pipeline.assets.jobs import import_orders
-from cloudsales_pipeline.errors import CloudSalesError
+from cloudsales_pipeline.errors import CloudSalesError, describe_unexpected
 from cloudsales_pipeline.resources.channels import importing_channels
 from cloudsales_pipeline.resources.failures import clear_failures
 from cloudsales_pipeline.resources.project import Project
@@ -73,6 +73,8 @@ def _poll(engine: "Engine", project: Project, name: str, settings: "ChannelSetti
             return poll(engine, channel, placed_since=settings.orders.placed_since)
     except CloudSalesError as error:
         return Poll(failure=str(error))
+    except Exception as error:  # a defect of one kind of channel must not keep the others from being asked
+        return Poll(failure=describe_unexpected(error))
 
 
 def _why_not(polls: "dict[str, Poll]") -> str:
