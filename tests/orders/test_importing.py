@@ -249,7 +249,7 @@ def test_f22_a_connection_lost_while_a_page_or_a_batch_is_committed_loses_and_do
             connection.driver_connection.close()
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-    losing.dialect.do_commit = commit_and_lose  # type: ignore[method-assign]
+    losing.dialect.do_commit = commit_and_lose  # type: ignore[method-assign,assignment]
     channel = OrderShop(some(5))
     for _ in range(40):
         try:
