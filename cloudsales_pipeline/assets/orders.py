@@ -62,6 +62,7 @@ def told(connection: "Connection", channel: str, result: "ImportResult", timezon
         **{name: getattr(result.batch, name) for name in ("new", "amended", "held", "reserved", "waiting", "unknown_lines")},
         "served": result.served,
         "acknowledged": result.told.done,
+        "acknowledge_again": result.told.locked + result.told.failed,
         "pages": result.pages,
         "asked_by_another": not result.asked,
         **{name: standing[name] for name in ("in_review", "unacknowledged", "oldest_unacknowledged_minutes")},

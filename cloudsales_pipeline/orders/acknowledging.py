@@ -45,6 +45,11 @@ class Acknowledged(Struct, frozen=True, kw_only=True):
     failed: int = 0
     error: ChannelError | None = None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the channel was left alone, for it would have taken no other either."""
+        return isinstance(self.error, STOPS) or self.failed >= MOST_FAILURES
+
 
 class _Answer(Struct, frozen=True):
     """What became of one order: an outcome, or `failed`."""

@@ -116,7 +116,7 @@ def import_orders(
             _ask(engine, channel, settings, asked, until, progress or (lambda stand: None))
         served = serve_all(engine)
         told = acknowledge_due(engine, channel, deadline=until) if held else Acknowledged()
-        failure = asked.failure or told.error
+        failure = asked.failure or (told.error if told.stopped else None)
         if held and failure is not None:
             note_failure(engine, name, failure)
         elif held:

@@ -36,10 +36,13 @@ def new_orders(context: dg.SensorEvaluationContext, project: Project) -> dg.Sens
     """One run for each channel with something to do."""
     with clear_failures(), project.engine() as engine:
         settings = project.settings()
+        there = context.instance.get_dynamic_partitions("channel")
         idle = [
             name
             for name in importing_channels(settings)
-            if not under_way(context, JOB, name) and not failed_lately(context, JOB, name, PAUSE)
+            if name in there  # else channel_partitions will see to it in a moment
+            and not under_way(context, JOB, name)
+            and not failed_lately(context, JOB, name, PAUSE)
         ]
         polls = _polled(engine, project, {name: settings.channel(name) for name in idle})
     for name, poll in polls.items():
@@ -64,11 +67,11 @@ def _poll(engine: "Engine", project: Project, name: str, settings: "ChannelSetti
     from cloudsales_pipeline.channels.limits import TransportLimits
     from cloudsales_pipeline.orders.polling import Poll, poll, take_turn
 
-    if not take_turn(engine, name, timedelta(seconds=settings.orders.poll_seconds)):
-        return None
+    # A tick has a minute for all channels together; the next look is another attempt.
+    limits = TransportLimits(read_seconds=10.0, attempt_seconds=15.0, total_seconds=20.0, attempts=2, longest_pause=1.0)
     try:
-        # A tick has a minute for all channels together; the next look is another attempt.
-        limits = TransportLimits(read_seconds=10.0, attempt_seconds=15.0, total_seconds=20.0, attempts=2, longest_pause=1.0)
+        if not take_turn(engine, name, timedelta(seconds=settings.orders.poll_seconds)):
+            return None
         with project.channel(name, engine, limits=limits) as channel:
             return poll(engine, channel, placed_since=settings.orders.placed_since)
     except CloudSalesError as error:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def shops(config_file: Path, engine: Engine, fake: Callable[..., None]) -> dict[str, OrderShop]:
+def shops(config_file: Path, engine: Engine, instance: dg.DagsterInstance, fake: Callable[..., None]) -> dict[str, OrderShop]:
     """Two shops, `fashionup` and `second`, with the warehouse CENTRAL; what `open_channel` gives."""
     content = yaml.safe_load(config_file.read_text())
     content["warehouses"] = {"CENTRAL": {}}
@@ -31,6 +31,7 @@ def shops(config_file: Path, engine: Engine, fake: Callable[..., None]) -> dict[
         one["orders"] = {"warehouse": "CENTRAL", "poll_seconds": 1}
     config_file.write_text(yaml.safe_dump(content))
     market(engine, {"R-1": 2}, channels=("fashionup", "second"))
+    instance.add_dynamic_partitions("channel", ["second"])
     opened = {name: OrderShop(name=name) for name in ("fashionup", "second")}
     fake("channels.registry", open_channel=lambda name, settings, **_: opened[name])
     return opened
@@ -105,6 +106,16 @@ def test_a_channel_that_does_not_answer_is_told_once_and_the_other_goes_on(
     time_passes(engine)
     look(instance)
     assert rows(engine, "select count(*) from cloudsales.order_intake where failing_since is not null") == [(0,)]
+
+
+def test_a_channel_whose_partition_is_not_made_yet_is_asked_when_it_is(
+    shops: dict[str, OrderShop], instance: dg.DagsterInstance
+) -> None:
+    instance.delete_dynamic_partition("channel", "second")
+    shops["second"].show(order("S1", line_of("R-1")))
+    assert started(look(instance)) == []
+    instance.add_dynamic_partitions("channel", ["second"])
+    assert started(look(instance)) == ["second"]
 
 
 def test_a_kind_of_channel_with_a_defect_keeps_no_other_from_being_asked(

@@ -221,6 +221,13 @@ def test_i43_a_payload_that_nobody_can_read_holds_up_no_other(engine: Engine) ->
     assert (result.rows_in, result.loaded, result.unchanged, result.quarantined) == (3, 2, 0, 1)
 
 
+def test_f10_one_order_whose_acknowledgement_is_refused_fails_no_import(engine: Engine) -> None:
+    market(engine, {"R-1": 9})
+    refused = ChannelRefusedError("not allowed", status=422, channel="fashionup", operation="acknowledgeOrder")
+    result = take(engine, OrderShop(some(3), answers={"FO2": [refused]}))
+    assert (result.told.done, result.told.failed, result.failure) == (2, 1, None)
+
+
 def test_who_waits_is_served_by_the_next_import_with_the_channel_away(engine: Engine) -> None:
     market(engine, {"R-1": 0})
     channel = OrderShop(some(1))
