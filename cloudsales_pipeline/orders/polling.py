@@ -16,8 +16,11 @@ from sqlalchemy.engine import Connection, Engine
 from cloudsales_pipeline.channels.errors import ChannelError
 from cloudsales_pipeline.channels.port import SalesChannel
 from cloudsales_pipeline.database.engine import steps
-from cloudsales_pipeline.orders.pages import beginning, standing
+from cloudsales_pipeline.orders.pages import Stand, beginning, standing
 from cloudsales_pipeline.orders.payloads import head_of
+
+MOST_PAGES = 5
+"""Pages of orders that are all known, after which a look goes straight to the newest."""
 
 
 class Poll(Struct, frozen=True):
@@ -51,13 +54,12 @@ def poll(engine: Engine, channel: SalesChannel, *, placed_since: datetime | None
     if here:
         return Poll(here)
     try:
-        page = channel.orders(None, beginning(stand, placed_since))
+        changed = _changed(engine, channel, stand, placed_since)
     except ChannelError as error:
         return Poll((), error.message, note_failure(engine, channel.name, error))
     if stand.pass_cursor is not None:
         there = ("a pass that was interrupted", *there)
-    # A full page of orders that are known says nothing of the next one.
-    elif page.next_cursor is not None or _unknown(engine, channel, page.payloads):
+    elif changed:
         there = ("orders that changed", *there)
     if not there:
         note_success(engine, channel.name)
@@ -84,6 +86,24 @@ def note_success(engine: Engine, channel: str) -> None:
     """Note that the channel answered."""
     with engine.begin() as connection:
         _run(connection, "well", channel=channel)
+
+
+def _changed(engine: Engine, channel: SalesChannel, stand: Stand, placed_since: datetime | None) -> bool:
+    """Whether the channel shows what is not stored; mostly one request.
+
+    What the overlap shows again may be many pages after a burst. Then what counts is behind the newest that was seen: what is
+    stamped before it and came late is found by the next import, whatever starts it.
+    """
+    since, cursor = beginning(stand, placed_since), None
+    for _ in range(MOST_PAGES):
+        page = channel.orders(cursor, since)
+        if stand.pass_cursor is not None or _unknown(engine, channel, page.payloads):
+            return True
+        cursor = page.next_cursor
+        if cursor is None:
+            return False
+    newest = channel.orders(None, stand.seen_until)
+    return newest.next_cursor is not None or _unknown(engine, channel, newest.payloads)
 
 
 def _unknown(engine: Engine, channel: SalesChannel, payloads: tuple[bytes, ...]) -> bool:
