@@ -17,7 +17,10 @@ from tests.orders.market import PARSER, line, market, order, payload, shop
 from tests.orders.order_shop import OrderShop
 from tests.stock.shelf import receipt
 
-AWAY = ChannelUnreachableError("no answer", channel="fashionup", operation="listOrders")
+
+def away() -> Exception:
+    """One each: an error is told its page when it is raised there."""
+    return ChannelUnreachableError("no answer", channel="fashionup", operation="listOrders")
 
 
 def look(engine: Engine, channel: OrderShop) -> Poll:
@@ -53,7 +56,7 @@ def test_after_a_burst_the_overlap_starts_no_import_again_and_again(engine: Engi
 
 def test_what_can_be_done_here_asks_nobody(engine: Engine) -> None:
     market(engine, {"R-1": 0})
-    channel = OrderShop(failures=dict.fromkeys(range(1, 9), AWAY))
+    channel = OrderShop(failures={number: away() for number in range(1, 9)})
     with engine.begin() as connection:
         store(connection, "fashionup", PARSER, [payload(order("FO1", line("R-1")))])
     assert look(engine, channel).why == ("payloads to be read",)
@@ -66,9 +69,11 @@ def test_what_can_be_done_here_asks_nobody(engine: Engine) -> None:
 
 def test_what_needs_the_channel_waits_until_it_answers(engine: Engine) -> None:
     market(engine, {"R-1": 9})
-    channel = OrderShop([order(f"FO{n}", line("R-1"), minutes=n) for n in range(1, 4)], failures={2: AWAY, 3: AWAY, 4: AWAY})
+    channel = OrderShop(
+        [order(f"FO{n}", line("R-1"), minutes=n) for n in range(1, 4)], failures={2: away(), 3: away(), 4: away()}
+    )
     imported(engine, channel)
-    channel.failures = {1: AWAY, 2: AWAY}
+    channel.failures = {1: away(), 2: away()}
     first, second = look(engine, channel), look(engine, channel)
     assert (first.why, first.failure, first.fresh_failure) == ((), "fashionup (listOrders): no answer", False)
     assert second.fresh_failure is False  # the import had told of it
@@ -76,7 +81,7 @@ def test_what_needs_the_channel_waits_until_it_answers(engine: Engine) -> None:
 
 
 def test_a_channel_that_begins_to_fail_is_told_once(engine: Engine) -> None:
-    channel = OrderShop(failures={1: AWAY, 2: AWAY, 4: AWAY})
+    channel = OrderShop(failures={1: away(), 2: away(), 4: away()})
     told = [look(engine, channel).fresh_failure for _ in range(4)]
     assert told == [True, False, False, True]
 
