@@ -61,6 +61,7 @@ def told(connection: "Connection", channel: str, result: "ImportResult", timezon
         **metadata.counts(result, result.seconds),
         **{name: getattr(result.batch, name) for name in ("new", "amended", "held", "reserved", "waiting", "unknown_lines")},
         "served": result.served,
+        "expired": result.expired,
         "acknowledged": result.told.done,
         "acknowledge_again": result.told.locked + result.told.failed,
         "pages": result.pages,

@@ -1,7 +1,8 @@
 """A channel's orders into ours, from the first request to the last acknowledgement.
 
 Reads as the flow: lines whose product became known → what was stored before → page by page, each taken in before the next, so
-that stock is held as early as it can be → who waits is served → the channel is told. Done again it changes nothing (I-40);
+that stock is held as early as it can be → what was not paid in time gives its pieces back → who waits is served → the channel is
+told. Done again it changes nothing (I-40);
 killed anywhere, the next call goes on (I-41).
 
 What belongs here: the order of the steps, and their sum. What does not: any of the steps.
@@ -23,6 +24,7 @@ from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.database.locks import order_intake_lock
 from cloudsales_pipeline.orders.acknowledging import Acknowledged, acknowledge_due
 from cloudsales_pipeline.orders.intake import BatchResult, take_in
+from cloudsales_pipeline.orders.life import expire_unpaid
 from cloudsales_pipeline.orders.pages import ask
 from cloudsales_pipeline.orders.polling import note_failure, note_success
 from cloudsales_pipeline.orders.serving import resolve_unknown_lines, serve_all
@@ -49,6 +51,7 @@ class ImportResult(Struct, frozen=True, kw_only=True):
     stored: int
     batch: BatchResult
     named: int
+    expired: int
     served: int
     told: Acknowledged
     seconds: float
@@ -114,6 +117,8 @@ def import_orders(
         asked = _Asked(batch=_drain(engine, channel, settings))
         if held:
             _ask(engine, channel, settings, asked, until, progress or (lambda stand: None))
+        # Only behind a whole pass: else the page that says it was paid may be the one that is not read yet.
+        expired = expire_unpaid(engine, name, settings, now=datetime.now(UTC)) if asked.complete else 0
         served = serve_all(engine)
         told = acknowledge_due(engine, channel, deadline=until) if held else Acknowledged()
         failure = asked.failure or (told.error if told.stopped else None)
@@ -128,6 +133,7 @@ def import_orders(
         stored=asked.stored,
         batch=asked.batch,
         named=named,
+        expired=expired,
         served=served,
         told=told,
         seconds=time.monotonic() - began,

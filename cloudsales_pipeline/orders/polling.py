@@ -6,7 +6,7 @@ What belongs here: the look, and the note of a channel that fails. What does not
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from cloudsales_pipeline.channels.port import SalesChannel
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.orders.pages import Stand, beginning, standing
 from cloudsales_pipeline.orders.payloads import head_of
+from cloudsales_pipeline.settings import OrderSettings
 
 MOST_PAGES = 5
 """Pages of orders that are all known, after which a look goes straight to the newest."""
@@ -44,17 +45,17 @@ def take_turn(engine: Engine, channel: str, every: timedelta) -> bool:
         return _run(connection, "turn", channel=channel, every=every).first() is not None
 
 
-def poll(engine: Engine, channel: SalesChannel, *, placed_since: datetime | None = None) -> Poll:
+def poll(engine: Engine, channel: SalesChannel, settings: OrderSettings) -> Poll:
     """Look whether there is something to do for the channel; asks it unless it is needed for nothing of what there is.
 
     What needs the channel is no reason while the channel does not answer: nothing is started that could only fail.
     """
     stand = standing(engine, channel.name)
-    here, there = left_over(engine, channel.name)
+    here, there = left_over(engine, channel.name, settings)
     if here:
         return Poll(here)
     try:
-        changed = _changed(engine, channel, stand, placed_since)
+        changed = _changed(engine, channel, stand, settings.placed_since)
     except ChannelError as error:
         return Poll((), error.message, note_failure(engine, channel.name, error))
     if stand.pass_cursor is not None:
@@ -66,12 +67,13 @@ def poll(engine: Engine, channel: SalesChannel, *, placed_since: datetime | None
     return Poll(there)
 
 
-def left_over(engine: Engine, channel: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What an import would find to do here, and what it would have to say to the channel; in words."""
+def left_over(engine: Engine, channel: str, settings: OrderSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What an import would find to do here, and what it needs the channel for; in words."""
+    ages, now = settings.expire_unpaid_after, datetime.now(UTC)
     with engine.connect() as connection:
-        row = _run(connection, "waiting", channel=channel).one()
+        row = _run(connection, "waiting", channel=channel, methods=list(ages), before=[now - age for age in ages.values()]).one()
     here = {"payloads to be read": row.payloads, "lines that can be served": row.lines, "lines whose product is known": row.named}
-    there = {"orders to be acknowledged": row.acknowledgements}
+    there = {"orders to be acknowledged": row.acknowledgements, "orders not paid in time": row.unpaid}
     return tuple(what for what, found in here.items() if found), tuple(what for what, found in there.items() if found)
 
 

@@ -73,7 +73,7 @@ def _poll(engine: "Engine", project: Project, name: str, settings: "ChannelSetti
         if not take_turn(engine, name, timedelta(seconds=settings.orders.poll_seconds)):
             return None
         with project.channel(name, engine, limits=limits) as channel:
-            return poll(engine, channel, placed_since=settings.orders.placed_since)
+            return poll(engine, channel, settings.orders)
     except CloudSalesError as error:
         return Poll(failure=str(error))
     except Exception as error:  # a defect of one kind of channel must not keep the others from being asked

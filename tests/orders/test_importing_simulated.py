@@ -52,7 +52,7 @@ def test_orders_of_the_simulated_channel_are_taken_in_reserved_and_acknowledged(
             orders=OrderSettings(warehouse="CENTRAL"),
         )
         channel = open_channel("fashionup", settings, database=engine)
-        assert poll(engine, channel).why == ("orders that changed",)
+        assert poll(engine, channel, settings.orders).why == ("orders that changed",)
         result = import_orders(engine, channel, settings, deadline=time.monotonic() + 60)
         assert result.failure is None
         assert (result.pages, result.loaded, result.quarantined, result.told.done) == (3, 5, 0, 5)
@@ -62,7 +62,7 @@ def test_orders_of_the_simulated_channel_are_taken_in_reserved_and_acknowledged(
         assert rows(
             engine, "select sum(total) = sum(expected_total), sum(total) > :goods from cloudsales.sales_order", goods=Decimal(7)
         ) == [(True, True)]
-        assert poll(engine, channel).why == ()
+        assert poll(engine, channel, settings.orders).why == ()
         again = import_orders(engine, channel, settings, deadline=time.monotonic() + 60)
         assert (again.stored, again.rows_in, again.told.done) == (0, 0, 0)
         channel.close()

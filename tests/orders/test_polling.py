@@ -12,8 +12,9 @@ from cloudsales_pipeline.channels.port import SalesChannel
 from cloudsales_pipeline.orders.importing import import_orders
 from cloudsales_pipeline.orders.payloads import store
 from cloudsales_pipeline.orders.polling import MOST_PAGES, Poll, poll, take_turn
+from cloudsales_pipeline.settings import OrderSettings
 from cloudsales_pipeline.stock.movements import post
-from tests.orders.market import PARSER, line, market, order, payload, shop
+from tests.orders.market import PARSER, line, lines_of, market, order, payload, shop
 from tests.orders.order_shop import OrderShop
 from tests.stock.shelf import receipt
 
@@ -23,8 +24,8 @@ def away() -> Exception:
     return ChannelUnreachableError("no answer", channel="fashionup", operation="listOrders")
 
 
-def look(engine: Engine, channel: OrderShop) -> Poll:
-    return poll(engine, cast(SalesChannel, channel))
+def look(engine: Engine, channel: OrderShop, settings: OrderSettings | None = None) -> Poll:
+    return poll(engine, cast(SalesChannel, channel), settings or OrderSettings())
 
 
 def imported(engine: Engine, channel: OrderShop) -> None:
@@ -89,3 +90,18 @@ def test_a_channel_that_begins_to_fail_is_told_once(engine: Engine) -> None:
 def test_f27_of_two_who_would_look_at_once_one_does(engine: Engine) -> None:
     assert [take_turn(engine, "fashionup", timedelta(minutes=1)) for _ in range(3)] == [True, False, False]
     assert take_turn(engine, "fashionup", timedelta(0))
+
+
+def test_an_order_not_paid_in_time_starts_an_import_that_reads_the_channel_first(engine: Engine) -> None:
+    """The payment may be on a page that nobody read yet: only behind a whole pass its pieces go to who waits."""
+    market(engine, {"R-1": 2})
+    channel = OrderShop([order("UNPAID", line("R-1", 2)), order("PAID", line("R-1", 2), status="paid", minutes=1)])
+    imported(engine, channel)
+    settings = shop(expire_unpaid_after={"cash_on_delivery": "PT1H"})
+    assert look(engine, channel, settings.orders).why == ("orders not paid in time",)
+    channel.asked.clear()
+    channel.failures = {1: away()}
+    assert import_orders(engine, cast(SalesChannel, channel), settings).expired == 0
+    assert import_orders(engine, cast(SalesChannel, channel), settings).expired == 1
+    assert lines_of(engine)["fashionup/PAID/1"] == (2, 2, 0, 0, 0)
+    assert look(engine, channel, settings.orders) == Poll()
