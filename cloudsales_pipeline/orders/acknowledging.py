@@ -25,8 +25,8 @@ from cloudsales_pipeline.channels.errors import (
 )
 from cloudsales_pipeline.channels.port import Acknowledgement, AcknowledgeOutcome, SalesChannel
 from cloudsales_pipeline.database.engine import steps
-from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.reading import reference_of
+from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.writing import Told, tell
 
 BATCH = 50
@@ -68,9 +68,7 @@ def acknowledge_due(
     locked on the channel, or whose call failed, is due again later: after 10 s, 20 s, 40 s … at most an hour.
     """
     if channel.capabilities.acknowledgement is Acknowledgement.NONE:
-        order_work(
-            engine, lambda connection: _run(connection, "not_needed", channel=channel.name), doing="mark acknowledgements"
-        )
+        order_work(engine, lambda connection: _run(connection, "not_needed", channel=channel.name), doing="mark acknowledgements")
         return Acknowledged()
     total = Acknowledged()
     while not isinstance(total.error, STOPS):

@@ -22,9 +22,9 @@ from cloudsales_pipeline.channels.errors import AuthenticationError, ChannelRefu
 from cloudsales_pipeline.channels.pages import read_pages
 from cloudsales_pipeline.channels.port import OrderPage, Paging, SalesChannel
 from cloudsales_pipeline.database.engine import steps
-from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.orders import payloads
+from cloudsales_pipeline.orders.units import order_work
 
 OPERATION = "listOrders"
 OVERLAP = timedelta(minutes=10)
