@@ -76,7 +76,7 @@ def ask(engine: Engine, channel: SalesChannel, *, placed_since: datetime | None 
 
 def standing(engine: Engine, channel: str) -> Stand:
     """How far the channel was read; makes its row."""
-    return unit_of_work(engine, lambda connection: _stand(connection, channel), doing="see how far orders were read")
+    return order_work(engine, lambda connection: _stand(connection, channel), doing="see how far orders were read")
 
 
 def beginning(stand: Stand, placed_since: datetime | None = None) -> datetime | None:
@@ -88,7 +88,7 @@ def beginning(stand: Stand, placed_since: datetime | None = None) -> datetime | 
 
 def give_up_pass(engine: Engine, channel: str) -> None:
     """Forget where the pass stood: the next begins where this one began. What was stored stays."""
-    unit_of_work(engine, lambda connection: _run(connection, "give_up", channel=channel), doing="give a pass up")
+    order_work(engine, lambda connection: _run(connection, "give_up", channel=channel), doing="give a pass up")
 
 
 def _pass(engine: Engine, channel: SalesChannel, stand: Stand, placed_since: datetime | None) -> Generator[StoredPage]:
