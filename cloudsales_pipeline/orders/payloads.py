@@ -27,7 +27,7 @@ class Stored(Struct, frozen=True):
 
 def store(connection: Connection, channel: str, parser: OrderParser, payloads: Sequence[bytes]) -> Stored:
     """Store these; what is there already, byte for byte, is left alone. One without an id that can be read is kept too (I-43)."""
-    rows = [_row(parser, payload) for payload in payloads]
+    rows = [head_of(parser, payload) for payload in payloads]
     columns = {
         "ids": [row[0] for row in rows],
         "revisions": [row[1] for row in rows],
@@ -39,7 +39,8 @@ def store(connection: Connection, channel: str, parser: OrderParser, payloads: S
     return Stored(new, max((row[2] for row in rows if row[2] is not None), default=None))
 
 
-def _row(parser: OrderParser, payload: bytes) -> tuple[str, int, datetime | None]:
+def head_of(parser: OrderParser, payload: bytes) -> tuple[str, int, datetime | None]:
+    """Id, revision and time by which a payload is stored; "" and 0 where they can't be read."""
     try:
         head = parser.order_head(payload)
     except PayloadError:
