@@ -87,7 +87,7 @@ def erase(engine: Engine, who: Person, *, open_orders: bool = False, dry_run: bo
         found = _find(connection, who)
         if found.open_orders and not open_orders and not dry_run:
             raise RefusedError(
-                f"{found.open_orders} of the person's orders are open, and can't be delivered without an address. Nothing was erased.",
+                f"{found.open_orders} of the person's orders are open: they can't be delivered then. Nothing was erased.",
                 next_step="issue or cancel them, or erase with --open-orders too",
             )
         erased = _erase(connection, found)
@@ -95,7 +95,19 @@ def erase(engine: Engine, who: Person, *, open_orders: bool = False, dry_run: bo
             connection.rollback()
         return erased
 
-    return unit_of_work(engine, work, doing="erase a person's data")
+    erased = unit_of_work(engine, work, doing="erase a person's data")
+    if not dry_run:
+        _sweep(engine)
+    return erased
+
+
+def _sweep(engine: Engine) -> None:
+    """Rows that are no more, and the planner's samples of them, hold the texts still: have them overwritten.
+
+    Also when nothing was erased now: the time before may have been cut off before it came to this.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("vacuum (analyze) personal.buyer, personal.order_payload")
 
 
 def _erase(connection: Connection, found: _Found) -> Erased:

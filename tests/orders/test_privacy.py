@@ -99,6 +99,18 @@ def test_i49_after_an_erasure_nothing_of_the_person_is_left_and_the_orders_figur
     ]  # fmt: skip
 
 
+def test_i49_the_planners_samples_of_a_persons_texts_go_too(engine: Engine, owner_engine: Engine) -> None:
+    market(engine, {"R-1": 5})
+    receive(engine, of_ana("FO1"), of_ana("FO2"), order("BOB", line("R-1")))
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql("analyze personal.buyer")
+    samples = "select most_common_vals::text, histogram_bounds::text from pg_stats where schemaname = 'personal'"
+    assert ANA in str(rows(owner_engine, samples))
+    erase(engine, person(ANA))
+    assert "Macului" not in str(rows(owner_engine, samples))
+    assert ANA not in str(rows(owner_engine, samples))
+
+
 def test_i49_the_event_of_an_erasure_counts_and_names_nobody_and_a_second_erasure_does_nothing(engine: Engine) -> None:
     market(engine, {"R-1": 5})
     receive(engine, of_ana("FO1"))
