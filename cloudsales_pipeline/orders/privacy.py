@@ -20,11 +20,11 @@ from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.channels.errors import PayloadError
 from cloudsales_pipeline.database.engine import steps
-from cloudsales_pipeline.database.units import unit_of_work
 from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.orders.people import Person, text_of
 from cloudsales_pipeline.orders.reading import unpack
 from cloudsales_pipeline.orders.states import OPEN, Status
+from cloudsales_pipeline.orders.units import order_work
 
 AT_ONCE = 500
 
@@ -95,7 +95,7 @@ def erase(engine: Engine, who: Person, *, open_orders: bool = False, dry_run: bo
             connection.rollback()
         return erased
 
-    erased = unit_of_work(engine, work, doing="erase a person's data")
+    erased = order_work(engine, work, doing="erase a person's data")
     if not dry_run:
         _sweep(engine)
     return erased

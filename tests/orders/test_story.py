@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Engine
 
+from cloudsales_pipeline.orders.life import issue
+from cloudsales_pipeline.orders.returns import receive_return, restock
 from cloudsales_pipeline.orders.story import Story, held_for, story_of, waiting_for
 from cloudsales_pipeline.stock.movements import Movement, post
 from tests.orders.market import line, market, order, receive, shop
@@ -112,3 +114,22 @@ def test_a_product_says_which_orders_hold_it_and_which_wait_in_their_order(engin
         ("CENTRAL", 1, "fashionup", "B", "1"),
     ]
     assert [(row["place"], row["id"], row["waiting"]) for row in waiting] == [(1, "C", 5)]
+
+
+def test_goods_that_left_and_came_back_are_in_the_story_with_their_documents_and_warehouses(engine: Engine) -> None:
+    market(engine, {"R-1": 3})
+    receive(engine, order("FO1", line("R-1", 2)), order("OTHER", line("R-1", 1)))
+    issue(engine, "fashionup", "OTHER", reference="AVIZ-1")
+    issue(engine, "fashionup", "FO1", reference="AVIZ-2")
+    receive_return(engine, "fashionup", "FO1", {"1": 1}, reference="RET-1")
+    restock(engine, "fashionup", shop(), "FO1", {"1": 1}, reference="RET-1")
+    moved = [row for row in story(engine, "FO1").timeline if row["what"].startswith("stock_")]
+    assert [(row["what"], row["sku"], row["warehouse"], row["pieces"], row["detail"]) for row in moved] == [
+        ("stock_sale", "R-1", "CENTRAL", -2, {"document": "AVIZ-2"}),
+        ("stock_return", "R-1", "CENTRAL", 1, {"document": "RET-1"}),
+    ]
+    assert [one[0] for one in steps(story(engine, "FO1")) if one[0].startswith(("order_", "reservation_"))] == [
+        "order_imported",
+        "reservation_issued",
+        "order_issued",
+    ]

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.database.engine import copy_rows
-from cloudsales_pipeline.database.units import unit_of_work
+from cloudsales_pipeline.orders.units import order_work
 
 COPY = "copy cloudsales.warehouse (warehouse) from stdin"
 
@@ -25,7 +25,7 @@ def test_f21_a_key_that_another_transaction_took_during_a_copy_is_met_again_as_a
         copy_rows(connection, COPY, [("CLUJ",)])
         return "made"
 
-    assert unit_of_work(engine, work, doing="make a warehouse", sleep=lambda seconds: None) == "there"
+    assert order_work(engine, work, doing="make a warehouse") == "there"
     assert tries == [None, 1]
 
 
