@@ -7,6 +7,7 @@ and in texts such as a command's output.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import uuid
 import zlib
@@ -15,6 +16,8 @@ from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy.engine import Connection, Engine
+
+from tests.conftest import SERVER_VARIABLE
 
 KEPT_APART = ("personal",)
 TABLES = """
@@ -85,6 +88,13 @@ def in_files(canaries: Canaries, folder: Path) -> list[str]:
         if path.is_file():
             found |= {f"{name}: {what}" for part in _parts(path) for what in canaries.seen_in(part)}
     return sorted(found)
+
+
+def server_log() -> str:
+    """What the tests' database server has written so far."""
+    return "".join(
+        path.read_text("utf-8", "replace") for path in Path(os.environ[SERVER_VARIABLE]).rglob("log") if path.is_file()
+    )
 
 
 def _in_table(canaries: Canaries, connection: Connection, table: str, packed: list[str]) -> set[str]:

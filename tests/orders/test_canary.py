@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +16,7 @@ from sqlalchemy.engine import URL, Engine
 
 from cloudsales_pipeline.channels.errors import ChannelError
 from cloudsales_pipeline.channels.fashionup_orders import order_head, parse_order
-from cloudsales_pipeline.channels.port import Address, Buyer, ChannelOrder, Company, OrderHead
+from cloudsales_pipeline.channels.port import ChannelOrder, OrderHead
 from cloudsales_pipeline.channels.registry import open_channel
 from cloudsales_pipeline.cli import one_line
 from cloudsales_pipeline.orders.intake import take_in
@@ -28,13 +26,11 @@ from cloudsales_pipeline.orders.privacy import erase
 from cloudsales_pipeline.orders.serving import serve_all
 from cloudsales_pipeline.settings import ChannelSettings
 from cloudsales_pipeline.stock.movements import Movement, post
-from tests.canary import Canaries, in_database, in_files
+from tests.canary import Canaries, in_database, in_files, server_log
 from tests.channels.servers import answer, scripted
-from tests.channels.test_fashionup_orders import address, money
-from tests.channels.test_fashionup_orders import line as wire_line
 from tests.channels.test_fashionup_orders import order as wire_order
 from tests.cli.conftest import call
-from tests.conftest import SERVER_VARIABLE
+from tests.orders.canaries import bad_wire, somebody
 from tests.orders.market import line, market, order, receive, shop
 from tests.stock.shelf import NOON, receipt, rows
 
@@ -52,57 +48,6 @@ class Wire:
 
     def parse_order(self, payload: bytes) -> ChannelOrder:
         return parse_order(payload)
-
-
-def somebody(canaries: Canaries) -> dict[str, Any]:
-    """The fields of an order that are of a person, each a canary."""
-
-    def at(whose: str) -> Address:
-        text = lambda what: canaries.text(f"{whose} {what}")  # noqa: E731
-        return Address(
-            text("name"),
-            canaries.phone(f"{whose} phone"),
-            text("street"),
-            text("city"),
-            text("county"),
-            text("code"),
-            "RO",
-            text("locker"),
-        )
-
-    company = Company(canaries.text("company"), canaries.text("tax id"), canaries.text("registration"))
-    buyer = Buyer(canaries.text("name"), canaries.text("mail", "{}@example.invalid"), canaries.phone(), company)
-    return {"buyer": buyer, "delivery": at("delivery"), "billing": at("billing"), "note": canaries.text("note")}
-
-
-def bad_wire(canaries: Canaries) -> list[bytes]:
-    """FashionUp's orders with a person's text where something else is due, and with values that can't be read."""
-    told = canaries.text("misplaced text")
-    changes: list[dict[str, Any]] = [
-        {"customer": {"name": told, "phone": [told]}},
-        {"customer": told},
-        {"customer": {"name": told, "email": f"{told}@x\nBcc: {told}@y"}},
-        {"customer": {"name": f"{told}\x00"}},
-        {"delivery_address": address(city=[told], name=told)},
-        {"delivery_address": address(county=told, street=told * 40)},
-        {"note": [told]},
-        {"total": money(told)},
-        {"total": money("1", told)},
-        {"status": told},
-        {"payment": {"method": told, "status": told}},
-        {"delivery": {"method": told, "courier": None, "price": money("1")}},
-        {"lines": [wire_line(1, quantity=told)]},
-        {"lines": [wire_line(1, quantity=0), wire_line(2, unit_price=money(told))]},
-        {"created_at": told},
-    ]
-    made = [wire_order(**(change | {"id": f"BAD-{place}"})) for place, change in enumerate(changes)]
-    return [*made, f'{{"torn": "{told}'.encode(), told.encode() + b"\xff", json.dumps([told]).encode()]
-
-
-def server_log() -> str:
-    return "".join(
-        path.read_text("utf-8", "replace") for path in Path(os.environ[SERVER_VARIABLE]).rglob("log") if path.is_file()
-    )
 
 
 def test_the_scan_finds_a_canary_in_every_kind_of_place(canaries: Canaries, owner_engine: Engine, tmp_path: Path) -> None:
