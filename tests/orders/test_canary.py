@@ -183,6 +183,7 @@ def test_i46_a_channel_that_answers_with_the_token_and_a_persons_text_is_not_rep
     assert canaries.seen_in(caplog.text) == set()
 
 
+@pytest.mark.timeout(180)  # fourteen commands, each on connections of its own
 def test_i46_commands_print_neither_a_person_nor_a_secret_also_when_they_fail(
     canaries: Canaries, engine: Engine, owner_engine: Engine, database_url: URL, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
