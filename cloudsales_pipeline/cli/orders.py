@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cloudsales_pipeline.cli.orders_story import show
 from cloudsales_pipeline.cli.output import Json, print_rows
 from cloudsales_pipeline.cli.stages import project
 
@@ -52,6 +53,9 @@ def list_(
             settings.channel(channel)
         rows = list_orders(connection, which=which, channel=channel, limit=limit)
     print_rows(rows, as_json=as_json, title=f"Orders ({which})")
+
+
+app.command()(show)
 
 
 @app.command()

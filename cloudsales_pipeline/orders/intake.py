@@ -149,6 +149,9 @@ def _settle(
     """Note what became of each payload; hold what a person must see, and let go of what was held and is settled now."""
     facts = {"ids": [one.payload_id for one in reads], "states": list(states.values()), "reasons": [one.reason for one in reads]}
     _run(connection, "decide", **facts)
+    first_seen = {one.row.order.order_id for one in decided if one.known is None}
+    if again := [one.payload_id for one in reads if one.external_id not in first_seen]:
+        _run(connection, "forget", ids=again)
     orders = [one.row.order for one in decided]
     lines = [(one.row.order.order_id, change.line) for one in decided for change in one.changes]
     settled = [order.order_id for order in orders]

@@ -88,3 +88,10 @@ order by l.placed_at, l.owner limit :limit for update of l
 update personal.order_payload p set state = 'superseded', decided_at = clock_timestamp()
 from unnest(cast(:ids as text[]), cast(:revisions as bigint[])) u (external_id, revision)
 where p.channel = :channel and p.state = 'held' and p.external_id = u.external_id and p.revision < u.revision
+
+-- step: forget
+-- An order whose people were erased comes again: its state was taken in, its people are not kept (I-49).
+update personal.order_payload p set payload = null, erased_at = clock_timestamp()
+from cloudsales.sales_order o join personal.buyer b using (order_id)
+where p.payload_id = any (:ids) and p.payload is not null
+  and o.channel = p.channel and o.external_id = p.external_id and b.erased_at is not null
