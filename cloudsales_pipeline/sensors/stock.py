@@ -40,7 +40,7 @@ def stock_deltas(context: dg.SensorEvaluationContext, project: Project) -> dg.Se
 
         settings = project.settings()
         # What came before counts too: a tick that is not over when the daemon looks again, 5 s after its start, costs 5 s more.
-        results = publish_all(settings, engine, seconds=TICK_SECONDS - (time.monotonic() - begun))
+        results = publish_all(settings, engine, seconds=max(LEAST_SECONDS, TICK_SECONDS - (time.monotonic() - begun)))
         reported: dict[str, float] = json.loads(context.cursor or "{}")
         now = time.time()
         ripe = [
