@@ -36,7 +36,7 @@ def stock_deltas(context: dg.SensorEvaluationContext, project: Project) -> dg.Se
     """Publish until shortly before the next tick."""
     begun = time.monotonic()
     with clear_failures(), project.engine() as engine:
-        from cloudsales_pipeline.stock.publishing import publish_all
+        from cloudsales_pipeline.stock.publishing import LEAST_SECONDS, publish_all
 
         settings = project.settings()
         # What came before counts too: a tick that is not over when the daemon looks again, 5 s after its start, costs 5 s more.

@@ -30,7 +30,7 @@ CALL = TransportLimits(
 
 
 LEAST_SECONDS = 1.0
-"""Is left for sending, whatever went before: on a machine so slow that connecting takes the tick, stock must go out all the same."""
+"""Is left for sending, whatever went before: where connecting takes a whole tick, stock must go out all the same."""
 
 
 def publish_all(
