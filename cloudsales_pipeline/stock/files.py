@@ -28,7 +28,10 @@ COLUMNS = ("reference", "warehouse", "sku", "reason", "quantity")
 LONGEST_TEXT = 200  # of a field that is kept as evidence
 MOST_ROWS = 500_000  # all of them are judged in one transaction
 TAIL = 65_536  # bytes at a file's end that are looked at
-FAULTS = {"unfinished_line": "the last line has no end: was the file cut? The row may be more than what is here"}
+FAULTS = {
+    "unfinished_line": "the last line has no end: was the file cut? The row may be more than what is here",
+    "nul_character": "the row has a character that is none: write the file again",
+}
 UNFITTING = "the row has more or fewer fields than the header: was the file cut?"
 
 

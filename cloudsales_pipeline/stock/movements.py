@@ -21,6 +21,8 @@ from cloudsales_pipeline.database.work import unit_of_work
 from cloudsales_pipeline.stock.reservations import Level, Pair, displace, lock_levels
 
 LARGEST = 1_000_000
+MOST_ON_HAND = 2**31 - 1  # what a level can hold
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # year 26 is a typing error; before year 1 in UTC can't be read back
 LONGEST_REFERENCE = 200
 CLOCKS_DIFFER = timedelta(minutes=5)  # a till's clock may be ahead of ours by so much
 ANOTHER_POSTED_IT = frozenset({"23505"})  # a reference that another posted at this moment: found on the second look
@@ -135,7 +137,7 @@ def post_movements(
 
 def plain_fault(movement: Movement, warehouses: frozenset[str], now: datetime) -> tuple[str, str] | None:
     """A reason code and words for what is wrong with a movement by itself; None where nothing is. Pure."""
-    if not movement.reference.strip() or len(movement.reference) > LONGEST_REFERENCE or "\x00" in movement.reference:
+    if not movement.reference.strip() or len(movement.reference) > LONGEST_REFERENCE or not _is_storable(movement.reference):
         return "bad_reference", f"a reference has 1 to {LONGEST_REFERENCE} characters"
     if movement.reason not in SIGN:
         return "unknown_reason", f"known are: {', '.join(SIGN)}"
@@ -149,7 +151,14 @@ def plain_fault(movement: Movement, warehouses: frozenset[str], now: datetime) -
         return "zero_quantity", "only a count may be zero"
     if movement.occurred_at is not None and movement.occurred_at > now + CLOCKS_DIFFER:
         return "future_date", f"it is {now:%Y-%m-%d %H:%M} UTC"
+    if movement.occurred_at is not None and movement.occurred_at < EARLIEST:
+        return "bad_time", f"a time since {EARLIEST:%Y} is expected"
     return None
+
+
+def _is_storable(text: str) -> bool:
+    """Whether a database takes it: no NUL, and no half character, as a shell passes on bytes that are not UTF-8."""
+    return "\x00" not in text and text.encode(errors="replace").decode() == text
 
 
 def _readable(connection: Connection, movements: Sequence[Movement], now: datetime, result: PostResult) -> list[_Line]:
@@ -172,9 +181,10 @@ def _readable(connection: Connection, movements: Sequence[Movement], now: dateti
 
 def _products(connection: Connection, skus: set[str]) -> dict[str, int]:
     """The products by SKU as written, else by any of their codes; a code of two products is nobody's."""
-    keys = {sku: key for sku in skus if "\x00" not in sku and (key := code_key(sku)) is not None}
+    readable = [sku for sku in skus if _is_storable(sku)]
+    keys = {sku: key for sku in readable if (key := code_key(sku)) is not None}
     queries = steps(__package__, "movements")
-    by_sku = connection.execute(sa.text(queries["by_sku"]), {"skus": [sku for sku in skus if "\x00" not in sku]}).all()
+    by_sku = connection.execute(sa.text(queries["by_sku"]), {"skus": readable}).all()
     found: dict[str, int] = {row.sku: row.product_id for row in by_sku}
     missing = {sku: key for sku, key in keys.items() if sku not in found}
     if missing:
@@ -308,6 +318,8 @@ class _Walk:
         if left < 0:
             reason = "count_contradicted" if line.movement.reason == "count" else "not_enough_stock"
             return reason, {**evidence, "what": f"{left} pieces would be left"}
+        if left > MOST_ON_HAND:
+            return "quantity_too_large", {**evidence, "what": f"a warehouse holds at most {MOST_ON_HAND} pieces of a product"}
         if left < self.reserved[pair]:
             if not (line.movement.reason == "count" or (self.facts and line.movement.reason == "sale")):
                 return "not_enough_available", {**evidence, "what": "orders hold what would be taken"}

@@ -58,6 +58,12 @@ def test_good_rows_are_posted_and_each_bad_one_waits_with_its_number_reason_and_
     )  # 09:00 in Bucharest
 
 
+def test_f38_a_row_with_a_nul_waits_and_says_that_it_has_one(engine: Engine, tmp_path: Path) -> None:
+    result = load(engine, tmp_path / "moves.csv", HEADER + "NIR-\x001,CENTRAL,R-1,receipt,1,\nNIR-2,CENTRAL,R-1,receipt,1,\n")
+    assert (result.loaded, [one.reason for one in result.refused]) == (1, ["nul_character"])
+    assert "a character that is none" in str(result.refused[0].detail["what"])
+
+
 def test_f30_the_same_content_under_another_name_does_nothing(engine: Engine, tmp_path: Path) -> None:
     text = HEADER + "NIR-1,CENTRAL,R-1,receipt,10,\n"
     first = load(engine, tmp_path / "a.csv", text)

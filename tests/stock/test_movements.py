@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import URL, Engine
 
-from cloudsales_pipeline.stock.movements import Movement, post
+from cloudsales_pipeline.stock.movements import LARGEST, MOST_ON_HAND, Movement, post
 from cloudsales_pipeline.stock.reservations import Demand, held_by, release, reserve
 from tests.killing import killed_at_each_step
 from tests.stock.shelf import NOON, ledger_sums, levels, receipt, rows, stock_world
@@ -68,9 +69,13 @@ def test_i10_the_same_document_again_does_nothing_and_with_other_content_it_is_r
         ({"warehouse": "CLUJ-2"}, "unknown_warehouse"),
         ({"sku": "R-9"}, "unknown_sku"),
         ({"sku": "R\x00"}, "unknown_sku"),
+        ({"sku": "R\udcff"}, "unknown_sku"),  # a byte of a shell that is not UTF-8
         ({"reason": "gift"}, "unknown_reason"),
         ({"reference": "  "}, "bad_reference"),
+        ({"reference": "NIR-\udcff"}, "bad_reference"),
         ({"occurred_at": NOON + timedelta(days=365 * 20)}, "future_date"),
+        ({"occurred_at": datetime(1, 1, 1, tzinfo=ZoneInfo("Europe/Bucharest"))}, "bad_time"),  # in UTC before year 1
+        ({"occurred_at": datetime(26, 11, 24, tzinfo=UTC)}, "bad_time"),
         ({"reason": "sale", "quantity": 6}, "not_enough_stock"),
         ({"reason": "transfer_in"}, "transfer_incomplete"),
     ],
@@ -82,6 +87,13 @@ def test_what_can_not_be_posted_is_refused_with_its_reason_and_the_rest_goes_on(
     result = post(engine, [receipt("NIR-1", "R-2", 5), bad, receipt("NIR-2", "R-1", 1)])
     assert (result.posted, reasons(result)) == (2, [reason])
     assert levels(engine) == {("CENTRAL", "R-2"): (5, 0), ("CENTRAL", "R-1"): (1, 0)}
+
+
+def test_more_than_a_level_can_hold_is_refused_by_row_and_the_rest_goes_on(engine: Engine) -> None:
+    most = MOST_ON_HAND // LARGEST
+    result = post(engine, [receipt(f"NIR-{number}", "R-1", LARGEST) for number in range(most + 2)] + [receipt("NIR", "R-2", 1)])
+    assert (result.posted, reasons(result)) == (most + 1, ["quantity_too_large"] * 2)
+    assert levels(engine) == {("CENTRAL", "R-1"): (most * LARGEST, 0), ("CENTRAL", "R-2"): (1, 0)}
 
 
 def test_rows_count_in_their_order_a_receipt_makes_room_for_the_sale_behind_it_and_not_before_it(engine: Engine) -> None:
