@@ -206,7 +206,7 @@ def _not_posted_before(connection: Connection, lines: list[_Line], posted: _Post
     """The lines of new references; those of a known one are a repeat, or refused with what it was posted with."""
     if not posted:
         return lines
-    left = {
+    left: dict[str, Counter[tuple[object, ...]]] = {
         reference: Counter((row.product_id, row.warehouse, row.reason, row.units) for row in rows)
         for reference, rows in posted.items()
     }
