@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 OFFER_COLUMNS = ("channel", "kind", "variant_id", "sku", "shown", "expected", "since", "what_to_do")
 
+_SHOW = "cloudsales stock show SKU says what is there"
+NEXT = {
+    "unknown_sku": "look in analytics.product_code; give the product this code with cloudsales codes add SKU CODE, or load it",
+    "unknown_warehouse": "write it as in `warehouses:` of cloudsales.yaml, or add it there",
+    **dict.fromkeys(("not_enough_stock", "not_enough_available", "count_contradicted", "reference_reused"), _SHOW),
+}
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 Warehouse = Annotated[str, typer.Argument(help="A warehouse of the settings.")]
@@ -141,6 +148,10 @@ def try_rule(
     from cloudsales_pipeline.stock.rules import simulate_rule
 
     with project() as (settings, engine), engine.connect() as connection:
+        for name in warehouses or ():
+            if name not in settings.warehouses:
+                known = ", ".join(settings.warehouses) or "none"
+                raise typer.BadParameter(f"there is no warehouse {name}; known are: {known}", param_hint="--warehouse")
         named = {
             "warehouses": tuple(warehouses) if warehouses else None,
             "buffer": buffer,
@@ -222,7 +233,7 @@ def _refusal(refused: Refused) -> Exception:
     evidence = "; ".join(f"{name}: {value}" for name, value in _evidence(refused).items() if name != "what")
     what = f"{refused.reason}: {refused.detail.get('what', '')}{f' ({evidence})' if evidence else ''}. Nothing was posted."
     kind = InputError if refused.reason in ("unknown_sku", "unknown_warehouse") else RefusedError
-    return kind(what, next_step="cloudsales stock show SKU says what is there")
+    return kind(what, next_step=NEXT.get(refused.reason, "docs/stock.md says for each reason what to do"))
 
 
 def _evidence(refused: Refused) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -116,7 +117,8 @@ def post_movements(
     """
     result = PostResult()
     lines = _readable(connection, movements, now, result)
-    lines = _not_posted_before(connection, lines, result)
+    posted = _posted(connection, lines)
+    lines = _not_posted_before(connection, lines, posted, result)
     lines = _whole_transfers(lines, result)
     if not lines:
         return result
@@ -127,7 +129,7 @@ def post_movements(
         walk.take(group)
     result.refused += walk.refused
     result.displaced = displace(connection, walk.displaced)
-    _write(connection, walk.accepted, file_id)
+    _write(connection, walk.accepted, posted, file_id)
     result.posted = len(walk.accepted)
     return result
 
@@ -197,19 +199,31 @@ def _products(connection: Connection, skus: set[str]) -> dict[str, int]:
 # ------------------------------------------------------------------------------------------------ references
 
 
-def _not_posted_before(connection: Connection, lines: list[_Line], result: PostResult) -> list[_Line]:
-    """The lines of new references; those of a known one are a repeat, or refused with what it was posted with."""
+_Posted = dict[str, list[sa.Row[Any]]]
+"""The ledger's rows of each reference, by line. New lines are numbered behind these, and by no later look: a reference that
+another posts at this moment then breaks the unique key, and all of the batch is judged anew."""
+
+
+def _posted(connection: Connection, lines: list[_Line]) -> _Posted:
     references = list({line.movement.reference for line in lines})
-    rows = connection.execute(sa.text(steps(__package__, "movements")["posted"]), {"references": references}).all()
-    if not rows:
+    found: _Posted = defaultdict(list)
+    for row in connection.execute(sa.text(steps(__package__, "movements")["posted"]), {"references": references}):
+        found[row.reference].append(row)
+    return dict(found)
+
+
+def _not_posted_before(connection: Connection, lines: list[_Line], posted: _Posted, result: PostResult) -> list[_Line]:
+    """The lines of new references; those of a known one are a repeat, or refused with what it was posted with."""
+    if not posted:
         return lines
-    posted: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
-    for row in rows:
-        posted[row.reference][(row.product_id, row.warehouse, row.reason, row.units)] += 1
-    held = _held_lines(connection, references)
+    left: dict[str, Counter[tuple[object, ...]]] = {
+        reference: Counter((row.product_id, row.warehouse, row.reason, row.units) for row in rows)
+        for reference, rows in posted.items()
+    }
+    held = _held_lines(connection, list(posted))
     fresh = []
     for line in lines:
-        known = posted.get(line.movement.reference)
+        known = left.get(line.movement.reference)
         if known is None:
             fresh.append(line)
         elif known[line.content] > 0:
@@ -218,18 +232,14 @@ def _not_posted_before(connection: Connection, lines: list[_Line], result: PostR
         elif _key(line.movement) in held:
             fresh.append(line)
         else:
-            result.refused.append(_reused(line, rows))
+            result.refused.append(_reused(line, posted[line.movement.reference]))
     return fresh
 
 
-def _reused(line: _Line, rows: Sequence[sa.Row[tuple[object, ...]]]) -> Refused:
-    before = [
-        f"{row.reason} {abs(row.units)} of {row.sku} in {row.warehouse}"
-        for row in rows
-        if row.reference == line.movement.reference
-    ]
+def _reused(line: _Line, rows: Sequence[sa.Row[Any]]) -> Refused:
+    before = [f"{row.reason} {abs(row.units)} of {row.sku} in {row.warehouse}" for row in rows[:5]]
     what = "this reference was posted with other content; give a correction a reference of its own"
-    return Refused(line.movement, "reference_reused", {"what": what, "posted": before[:5]})
+    return Refused(line.movement, "reference_reused", {"what": what, "posted": before})
 
 
 def _held_lines(connection: Connection, references: list[str]) -> set[tuple[str, ...]]:
@@ -295,18 +305,20 @@ class _Walk:
         self.later = later
         self.facts = facts
         self.accepted: list[tuple[_Line, int]] = []
+        self.changes: dict[Pair, list[tuple[datetime, int]]] = defaultdict(list)  # of what was accepted
         self.refused: list[Refused] = []
         self.displaced: Counter[Pair] = Counter()
 
     def take(self, group: list[_Line]) -> None:
         """Accept all lines of a group, or none."""
-        before = dict(self.on_hand) if len(group) > 1 else {}
+        before = {line.pair: self.on_hand[line.pair] for line in group}
         for done, line in enumerate(group):
             fault = self._one(line)
             if fault:
-                if done:
-                    self.on_hand = before
-                    del self.accepted[-done:]
+                self.on_hand |= before
+                for accepted in group[:done]:
+                    self.accepted.pop()
+                    self.changes[accepted.pair].pop()
                 self.refused += [Refused(other.movement, fault[0], fault[1]) for other in group]
                 return
 
@@ -327,23 +339,22 @@ class _Walk:
             self.reserved[pair] = left
         self.on_hand[pair] = left
         self.accepted.append((line, change))
+        self.changes[pair].append((line.at, change))
         return None
 
     def _change(self, line: _Line) -> int:
         if line.movement.reason != "count":
             return line.units
-        of_batch = sum(change for other, change in self.accepted if other.pair == line.pair and other.at > line.at)
+        of_batch = sum(change for at, change in self.changes[line.pair] if at > line.at)
         believed = self.on_hand[line.pair] - self.later.get((line.pair, line.at), 0) - of_batch
         return line.units - believed
 
 
-def _write(connection: Connection, accepted: list[tuple[_Line, int]], file_id: int | None) -> None:
+def _write(connection: Connection, accepted: list[tuple[_Line, int]], posted: _Posted, file_id: int | None) -> None:
     """One INSERT; its trigger moves the levels and marks the publications in the same statement."""
     if not accepted:
         return
-    references = list({line.movement.reference for line, _ in accepted})
-    last = connection.execute(sa.text(steps(__package__, "movements")["last_lines"]), {"references": references}).all()
-    numbers: Counter[str] = Counter({row.reference: row.line for row in last})
+    numbers: Counter[str] = Counter({reference: rows[-1].line for reference, rows in posted.items()})
     rows = []
     for line, change in accepted:
         numbers[line.movement.reference] += 1

@@ -51,6 +51,22 @@ def test_more_than_there_is_is_refused_with_what_there_is(here: Path, engine: En
     assert levels(engine) == {("CENTRAL", "R-1"): (1, 0)}
 
 
+@pytest.mark.parametrize(
+    ("warehouse", "sku", "next_step"), [("CENTRAL", "R-9", "cloudsales codes add SKU CODE"), ("CLUJ-2", "R-1", "cloudsales.yaml")]
+)
+def test_what_is_unknown_is_refused_with_what_helps(here: Path, warehouse: str, sku: str, next_step: str) -> None:
+    result = call("stock", "receive", warehouse, sku, "1", "--reference", "NIR-1")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, CloudSalesError)
+    assert next_step in result.exception.next_step
+
+
+def test_a_rule_is_not_tried_with_a_warehouse_that_is_none(here: Path) -> None:
+    """It has no stock, so the answer would be that the channel shows nothing."""
+    result = call("stock", "try-rule", "fashionup", "--warehouse", "CENTRAAL")
+    assert (result.exit_code, "CENTRAAL" in result.output) == (2, True)
+
+
 def test_a_fraction_is_wrong_usage(here: Path) -> None:
     assert call("stock", "receive", "CENTRAL", "R-1", "1.5", "--reference", "NIR-1").exit_code == 2
 
