@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NEXT_STEPS = {
     "unknown_sku": "look in analytics.product_code; load the product (cloudsales catalog load FILE), or give it this code"
     " (cloudsales codes add SKU CODE)",
-    "unknown_warehouse": "write it as in `warehouses:` of the settings, or add it there",
+    "unknown_warehouse": "write it as in `warehouses:` of cloudsales.yaml, or add it there",
     "quantity_too_large": "correct the quantity",
     "negative_quantity": "write it without a sign; cloudsales stock adjust has one",
     "zero_quantity": "correct the quantity; only a count may be zero",
