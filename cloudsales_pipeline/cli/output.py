@@ -9,7 +9,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -66,7 +66,7 @@ def clean(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(clean(part) for part in value)
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if value.tzinfo else f"{value:%Y-%m-%d %H:%M:%S}"
     return "".join(c if unicodedata.category(c) not in {"Cc", "Cf"} else " " for c in str(value))
 
 

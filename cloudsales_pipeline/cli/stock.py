@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.settings import Settings
     from cloudsales_pipeline.stock.movements import Movement, Refused
 
+# what a person does about a refusal; the others are seen by looking at what is there
+NEXT_STEPS = {
+    "unknown_sku": "look in analytics.product_code; load the product (cloudsales catalog load FILE), or give it this code"
+    " (cloudsales codes add SKU CODE)",
+    "unknown_warehouse": "write it as in `warehouses:` of cloudsales.yaml, or add it there",
+    "quantity_too_large": "correct the quantity",
+    "negative_quantity": "write it without a sign; cloudsales stock adjust has one",
+    "zero_quantity": "correct the quantity; only a count may be zero",
+    "future_date": "correct --at: without a zone it is in the settings' time zone",
+    "bad_reference": "give it a reference of 1 to 200 characters",
+}
 OFFER_COLUMNS = ("channel", "kind", "variant_id", "sku", "shown", "expected", "since", "what_to_do")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
@@ -29,6 +40,7 @@ Sku = Annotated[str, typer.Argument(help="The product's SKU, or another of its c
 Quantity = Annotated[int, typer.Argument(help="Whole pieces.")]
 Reference = Annotated[str, typer.Option(help="The business document; posted once, a repeat does nothing.")]
 At = Annotated[str | None, typer.Option(help="When it happened (2026-11-24 18:30; the settings' time zone). Default: now.")]
+PastMoment = Annotated[str | None, typer.Option(help="The moment (2026-11-24 18:30; the settings' time zone). Default: now.")]
 
 
 @app.callback()
@@ -87,8 +99,11 @@ def load(
     note = "this content was taken in before; nothing was done" if result.taken_before else ""
     print_rows([{"file": file.name, **told, "note": note}], as_json=as_json, title="Movements")
     if result.refused and not as_json:
-        rows = [{"row": one.movement.row, "reason": one.reason, **_evidence(one)} for one in result.refused[:20]]
-        print_rows(rows, as_json=False, title="In quarantine (at most 20 shown; all: cloudsales quarantine list --stage stock)")
+        print_rows(
+            [_refused_row(one) for one in result.refused[:20]],
+            as_json=False,
+            title="In quarantine (at most 20 shown; all: cloudsales quarantine list --stage stock)",
+        )
 
 
 @app.command()
@@ -115,7 +130,7 @@ def show(sku: Sku, as_json: Json = False) -> None:
 
 @app.command()
 def balance(
-    at: At = None,
+    at: PastMoment = None,
     known_at: Annotated[str | None, typer.Option(help="As it was believed then: without what was recorded later.")] = None,
     warehouse: Annotated[str | None, typer.Option(help="Only this warehouse.")] = None,
     sku: Annotated[str | None, typer.Option(help="Only this product.")] = None,
@@ -149,6 +164,10 @@ def try_rule(
     from cloudsales_pipeline.stock.rules import simulate_rule
 
     with project() as (settings, engine), engine.connect() as connection:
+        for name in warehouses or ():
+            if name not in settings.warehouses:
+                known = ", ".join(settings.warehouses) or "none"
+                raise typer.BadParameter(f"there is no warehouse {name}; known are: {known}", param_hint="--warehouse")
         named = {
             "warehouses": tuple(warehouses) if warehouses else None,
             "buffer": buffer,
@@ -221,7 +240,7 @@ def _instant(text: str | None, timezone: str, option: str = "--at") -> datetime 
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text.strip().removesuffix(" UTC") + ("+00:00" if text.strip().endswith(" UTC") else ""))
     except ValueError:
         raise typer.BadParameter("write it as 2026-11-24 18:30", param_hint=option) from None
     return found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(timezone))
@@ -231,7 +250,23 @@ def _refusal(refused: Refused) -> Exception:
     evidence = "; ".join(f"{name}: {value}" for name, value in _evidence(refused).items() if name != "what")
     what = f"{refused.reason}: {refused.detail.get('what', '')}{f' ({evidence})' if evidence else ''}. Nothing was posted."
     kind = InputError if refused.reason in ("unknown_sku", "unknown_warehouse") else RefusedError
-    return kind(what, next_step="cloudsales stock show SKU says what is there")
+    look = f"cloudsales stock show {refused.movement.sku} says what is there"
+    return kind(what, next_step=NEXT_STEPS.get(refused.reason, look))
+
+
+def _refused_row(refused: Refused) -> dict[str, Any]:
+    """The same columns for every reason, so that what only a later row has is shown as well."""
+    moved, evidence = refused.movement, _evidence(refused)
+    what = evidence.pop("what", "")
+    more = "; ".join(f"{name}: {value}" for name, value in evidence.items())
+    told = {
+        "row": moved.row,
+        "reason": refused.reason,
+        "reference": moved.reference,
+        "warehouse": moved.warehouse,
+        "sku": moved.sku,
+    }
+    return {**told, "what": what, "evidence": more}
 
 
 def _evidence(refused: Refused) -> dict[str, Any]:

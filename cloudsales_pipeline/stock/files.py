@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -20,15 +21,27 @@ from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.catalog.file import FileRow, content_hash, read_rows
 from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.database.work import unit_of_work
 from cloudsales_pipeline.errors import InputError, RefusedError
 from cloudsales_pipeline.stock.file_names import plain_name
-from cloudsales_pipeline.stock.movements import Movement, PostResult, Refused, Then, nothing, post_movements
+from cloudsales_pipeline.stock.movements import (
+    ANOTHER_POSTED_IT,
+    Movement,
+    PostResult,
+    Refused,
+    Then,
+    nothing,
+    post_movements,
+)
 
 COLUMNS = ("reference", "warehouse", "sku", "reason", "quantity")
 LONGEST_TEXT = 200  # of a field that is kept as evidence
 MOST_ROWS = 500_000  # all of them are judged in one transaction
 TAIL = 65_536  # bytes at a file's end that are looked at
-FAULTS = {"unfinished_line": "the last line has no end: was the file cut? The row may be more than what is here"}
+FAULTS = {
+    "unfinished_line": "the last line has no end: was the file cut? The row may be more than what is here",
+    "nul_character": "the row has a character that is none: write the file again",
+}
 UNFITTING = "the row has more or fewer fields than the header: was the file cut?"
 
 
@@ -56,6 +69,7 @@ def load_file(
     then: Then = nothing,
 ) -> FileResult:
     """Take a file of movements in, whole, in one transaction; the same content again, under any name, does nothing (F-30).
+    That also makes it safe to try again after a deadlock, or a connection lost while committing (F-21, F-22).
 
     Rows that can't be posted are in quarantine with their row number, reason and evidence; the others are posted. `channel`
     is the store that dropped it: its sales are facts, and take precedence over reservations; and its last row is held where
@@ -65,27 +79,37 @@ def load_file(
         InputError: the file can't be read as a whole: no such file, no header, not a spreadsheet, a quote that never closes,
             more than 500,000 rows.
         RefusedError: it changed while it was read: nothing was posted.
+        DatabaseError: the database can't be reached, or others kept changing the same rows.
     """
     rows, content = _read_whole(path, encoding)
     if channel and rows and is_unfinished(path):
         rows[-1] = replace(rows[-1], fault=rows[-1].fault or "unfinished_line")
     name = plain_name(path.name)
     facts = {"channel": channel, "name": name, "hash": content, "bytes": path.stat().st_size}
+    good, bad = _parse(rows, ZoneInfo(timezone))
+
+    def work(connection: Connection) -> FileResult:
+        return _take_in(connection, facts, good, bad, now(), then)
+
+    return unit_of_work(engine, work, also=ANOTHER_POSTED_IT, repeatable=True)
+
+
+def _take_in(
+    connection: Connection, facts: dict[str, Any], good: list[Movement], bad: list[Refused], now: datetime, then: Then
+) -> FileResult:
+    """All that a file changes, in the caller's transaction; nothing where its content was in already."""
     queries = steps(__package__, "files")
-    with engine.begin() as connection:
-        file_id = connection.scalar(sa.text(queries["claim"]), facts)
-        if file_id is None:
-            before = connection.execute(sa.text(queries["before"]), facts).one()
-            return FileResult(
-                before.file_id, before.rows_in, before.loaded, before.unchanged, before.quarantined, taken_before=True
-            )
-        good, bad = _parse(rows, ZoneInfo(timezone))
-        posted = post_movements(connection, good, now=now(), facts=bool(channel), file_id=file_id, then=then)
-        result = _counted(file_id, len(rows), posted, bad)
-        _settle(connection, good, posted)  # before this file's own rows are held
-        _quarantine(connection, f"{name} (file {file_id})" if channel else name, channel, result)
-        connection.execute(sa.text(queries["count"]), {"file_id": file_id, **_counts(result)})
-        connection.execute(sa.text(queries["summary"]), {"channel": channel, **_counts(result)})
+    file_id = connection.scalar(sa.text(queries["claim"]), facts)
+    if file_id is None:
+        before = connection.execute(sa.text(queries["before"]), facts).one()
+        return FileResult(before.file_id, before.rows_in, before.loaded, before.unchanged, before.quarantined, taken_before=True)
+    name, channel = facts["name"], facts["channel"]
+    posted = post_movements(connection, good, now=now, facts=bool(channel), file_id=file_id, then=then)
+    result = _counted(file_id, len(good) + len(bad), posted, bad)
+    _settle(connection, good, posted)  # before this file's own rows are held
+    _quarantine(connection, f"{name} (file {file_id})" if channel else name, channel, result)
+    connection.execute(sa.text(queries["count"]), {"file_id": file_id, **_counts(result)})
+    connection.execute(sa.text(queries["summary"]), {"channel": channel, **_counts(result)})
     return result
 
 

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -21,6 +22,8 @@ from cloudsales_pipeline.database.work import unit_of_work
 from cloudsales_pipeline.stock.reservations import Level, Pair, displace, lock_levels
 
 LARGEST = 1_000_000
+MOST_ON_HAND = 2**31 - 1  # what a level can hold
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # year 26 is a typing error; before year 1 in UTC can't be read back
 LONGEST_REFERENCE = 200
 CLOCKS_DIFFER = timedelta(minutes=5)  # a till's clock may be ahead of ours by so much
 ANOTHER_POSTED_IT = frozenset({"23505"})  # a reference that another posted at this moment: found on the second look
@@ -133,7 +136,8 @@ def post_movements(
     """
     result = PostResult()
     lines = _readable(connection, movements, now, result)
-    lines = _not_posted_before(connection, lines, result)
+    posted = _posted(connection, lines)
+    lines = _not_posted_before(connection, lines, posted, result)
     lines = _whole_transfers(lines, result)
     if not lines:
         return result
@@ -144,7 +148,7 @@ def post_movements(
         walk.take(group)
     result.refused += walk.refused
     result.displaced = displace(connection, walk.displaced)
-    _write(connection, walk.accepted, file_id)
+    _write(connection, walk.accepted, posted, file_id)
     result.posted = len(walk.accepted)
     if gained := {line.pair for line, change in walk.accepted if change > 0}:
         then(connection, gained)
@@ -156,7 +160,7 @@ def post_movements(
 
 def plain_fault(movement: Movement, warehouses: frozenset[str], now: datetime) -> tuple[str, str] | None:
     """A reason code and words for what is wrong with a movement by itself; None where nothing is. Pure."""
-    if not movement.reference.strip() or len(movement.reference) > LONGEST_REFERENCE or "\x00" in movement.reference:
+    if not movement.reference.strip() or len(movement.reference) > LONGEST_REFERENCE or not _is_storable(movement.reference):
         return "bad_reference", f"a reference has 1 to {LONGEST_REFERENCE} characters"
     if movement.reason not in SIGN:
         return "unknown_reason", f"known are: {', '.join(SIGN)}"
@@ -170,7 +174,14 @@ def plain_fault(movement: Movement, warehouses: frozenset[str], now: datetime) -
         return "zero_quantity", "only a count may be zero"
     if movement.occurred_at is not None and movement.occurred_at > now + CLOCKS_DIFFER:
         return "future_date", f"it is {now:%Y-%m-%d %H:%M} UTC"
+    if movement.occurred_at is not None and movement.occurred_at < EARLIEST:
+        return "bad_time", f"a time since {EARLIEST:%Y} is expected"
     return None
+
+
+def _is_storable(text: str) -> bool:
+    """Whether a database takes it: no NUL, and no half character, as a shell passes on bytes that are not UTF-8."""
+    return "\x00" not in text and text.encode(errors="replace").decode() == text
 
 
 def _readable(connection: Connection, movements: Sequence[Movement], now: datetime, result: PostResult) -> list[_Line]:
@@ -193,9 +204,10 @@ def _readable(connection: Connection, movements: Sequence[Movement], now: dateti
 
 def _products(connection: Connection, skus: set[str]) -> dict[str, int]:
     """The products by SKU as written, else by any of their codes; a code of two products is nobody's."""
-    keys = {sku: key for sku in skus if "\x00" not in sku and (key := code_key(sku)) is not None}
+    readable = [sku for sku in skus if _is_storable(sku)]
+    keys = {sku: key for sku in readable if (key := code_key(sku)) is not None}
     queries = steps(__package__, "movements")
-    by_sku = connection.execute(sa.text(queries["by_sku"]), {"skus": [sku for sku in skus if "\x00" not in sku]}).all()
+    by_sku = connection.execute(sa.text(queries["by_sku"]), {"skus": readable}).all()
     found: dict[str, int] = {row.sku: row.product_id for row in by_sku}
     missing = {sku: key for sku, key in keys.items() if sku not in found}
     if missing:
@@ -208,19 +220,31 @@ def _products(connection: Connection, skus: set[str]) -> dict[str, int]:
 # ------------------------------------------------------------------------------------------------ references
 
 
-def _not_posted_before(connection: Connection, lines: list[_Line], result: PostResult) -> list[_Line]:
-    """The lines of new references; those of a known one are a repeat, or refused with what it was posted with."""
+_Posted = dict[str, list[sa.Row[Any]]]
+"""The ledger's rows of each reference, by line. New lines are numbered behind these, and by no later look: a reference that
+another posts at this moment then breaks the unique key, and all of the batch is judged anew."""
+
+
+def _posted(connection: Connection, lines: list[_Line]) -> _Posted:
     references = list({line.movement.reference for line in lines})
-    rows = connection.execute(sa.text(steps(__package__, "movements")["posted"]), {"references": references}).all()
-    if not rows:
+    found: _Posted = defaultdict(list)
+    for row in connection.execute(sa.text(steps(__package__, "movements")["posted"]), {"references": references}):
+        found[row.reference].append(row)
+    return dict(found)
+
+
+def _not_posted_before(connection: Connection, lines: list[_Line], posted: _Posted, result: PostResult) -> list[_Line]:
+    """The lines of new references; those of a known one are a repeat, or refused with what it was posted with."""
+    if not posted:
         return lines
-    posted: dict[str, Counter[tuple[object, ...]]] = defaultdict(Counter)
-    for row in rows:
-        posted[row.reference][(row.product_id, row.warehouse, row.reason, row.units)] += 1
-    held = _held_lines(connection, references)
+    left: dict[str, Counter[tuple[object, ...]]] = {
+        reference: Counter((row.product_id, row.warehouse, row.reason, row.units) for row in rows)
+        for reference, rows in posted.items()
+    }
+    held = _held_lines(connection, list(posted))
     fresh = []
     for line in lines:
-        known = posted.get(line.movement.reference)
+        known = left.get(line.movement.reference)
         if known is None:
             fresh.append(line)
         elif known[line.content] > 0:
@@ -229,18 +253,14 @@ def _not_posted_before(connection: Connection, lines: list[_Line], result: PostR
         elif _key(line.movement) in held:
             fresh.append(line)
         else:
-            result.refused.append(_reused(line, rows))
+            result.refused.append(_reused(line, posted[line.movement.reference]))
     return fresh
 
 
-def _reused(line: _Line, rows: Sequence[sa.Row[tuple[object, ...]]]) -> Refused:
-    before = [
-        f"{row.reason} {abs(row.units)} of {row.sku} in {row.warehouse}"
-        for row in rows
-        if row.reference == line.movement.reference
-    ]
+def _reused(line: _Line, rows: Sequence[sa.Row[Any]]) -> Refused:
+    before = [f"{row.reason} {abs(row.units)} of {row.sku} in {row.warehouse}" for row in rows[:5]]
     what = "this reference was posted with other content; give a correction a reference of its own"
-    return Refused(line.movement, "reference_reused", {"what": what, "posted": before[:5]})
+    return Refused(line.movement, "reference_reused", {"what": what, "posted": before})
 
 
 def _held_lines(connection: Connection, references: list[str]) -> set[tuple[str, ...]]:
@@ -306,18 +326,20 @@ class _Walk:
         self.later = later
         self.facts = facts
         self.accepted: list[tuple[_Line, int]] = []
+        self.changes: dict[Pair, list[tuple[datetime, int]]] = defaultdict(list)  # of what was accepted
         self.refused: list[Refused] = []
         self.displaced: Counter[Pair] = Counter()
 
     def take(self, group: list[_Line]) -> None:
         """Accept all lines of a group, or none."""
-        before = dict(self.on_hand) if len(group) > 1 else {}
+        before = {line.pair: self.on_hand[line.pair] for line in group}
         for done, line in enumerate(group):
             fault = self._one(line)
             if fault:
-                if done:
-                    self.on_hand = before
-                    del self.accepted[-done:]
+                self.on_hand |= before
+                for accepted in group[:done]:
+                    self.accepted.pop()
+                    self.changes[accepted.pair].pop()
                 self.refused += [Refused(other.movement, fault[0], fault[1]) for other in group]
                 return
 
@@ -329,6 +351,8 @@ class _Walk:
         if left < 0:
             reason = "count_contradicted" if line.movement.reason == "count" else "not_enough_stock"
             return reason, {**evidence, "what": f"{left} pieces would be left"}
+        if left > MOST_ON_HAND:
+            return "quantity_too_large", {**evidence, "what": f"a warehouse holds at most {MOST_ON_HAND} pieces of a product"}
         if left < self.reserved[pair]:
             if not (line.movement.reason == "count" or (self.facts and line.movement.reason == "sale")):
                 return "not_enough_available", {**evidence, "what": "orders hold what would be taken"}
@@ -336,23 +360,22 @@ class _Walk:
             self.reserved[pair] = left
         self.on_hand[pair] = left
         self.accepted.append((line, change))
+        self.changes[pair].append((line.at, change))
         return None
 
     def _change(self, line: _Line) -> int:
         if line.movement.reason != "count":
             return line.units
-        of_batch = sum(change for other, change in self.accepted if other.pair == line.pair and other.at > line.at)
+        of_batch = sum(change for at, change in self.changes[line.pair] if at > line.at)
         believed = self.on_hand[line.pair] - self.later.get((line.pair, line.at), 0) - of_batch
         return line.units - believed
 
 
-def _write(connection: Connection, accepted: list[tuple[_Line, int]], file_id: int | None) -> None:
+def _write(connection: Connection, accepted: list[tuple[_Line, int]], posted: _Posted, file_id: int | None) -> None:
     """One INSERT; its trigger moves the levels and marks the publications in the same statement."""
     if not accepted:
         return
-    references = list({line.movement.reference for line, _ in accepted})
-    last = connection.execute(sa.text(steps(__package__, "movements")["last_lines"]), {"references": references}).all()
-    numbers: Counter[str] = Counter({row.reference: row.line for row in last})
+    numbers: Counter[str] = Counter({reference: rows[-1].line for reference, rows in posted.items()})
     rows = []
     for line, change in accepted:
         numbers[line.movement.reference] += 1

@@ -3,7 +3,7 @@ select sku, product_id from cloudsales.product where sku = any (:skus)
 -- step: by_code
 select key, product_id from cloudsales.code_key where key = any (:keys) and product_id is not null
 -- step: posted
-select m.reference, m.product_id, m.warehouse, m.reason, coalesce(m.counted, m.quantity) as units, p.sku
+select m.reference, m.line, m.product_id, m.warehouse, m.reason, coalesce(m.counted, m.quantity) as units, p.sku
 from cloudsales.stock_movement m join cloudsales.product p using (product_id)
 where m.reference = any (:references)
 order by m.reference, m.line
@@ -18,8 +18,6 @@ from (select distinct * from unnest(cast(:products as bigint[]), cast(:warehouse
 left join cloudsales.stock_movement m
        on m.product_id = c.product_id and m.warehouse = c.warehouse and m.occurred_at > c.instant
 group by c.product_id, c.warehouse, c.instant
--- step: last_lines
-select reference, max(line) as line from cloudsales.stock_movement where reference = any (:references) group by reference
 -- step: write
 insert into cloudsales.stock_movement (warehouse, product_id, quantity, reason, counted, reference, line, occurred_at, file_id)
 select r.warehouse, r.product_id, r.quantity, r.reason, r.counted, r.reference, r.line, r.occurred_at, :file_id

@@ -166,7 +166,7 @@ def acknowledge(
     }
 
     def work(connection: Connection) -> Acknowledged:
-        _run(connection, "lock", ids=columns["ids"])
+        _run(connection, "lock", ids=columns["ids"], durable=False)
         sums = {"requests": requests, "pushed": pushed, "stale": stale}
         return Acknowledged(*_run(connection, "acknowledge", channel=channel, **sums, **columns).one())
 
@@ -179,7 +179,7 @@ def raise_stale(engine: Engine, theirs: Sequence[tuple[Due, int]]) -> None:
     facts = {"sent": [due.version for due, _ in theirs], "versions": [min(version, HIGHEST_VERSION) for _, version in theirs]}
 
     def work(connection: Connection) -> None:
-        _run(connection, "lock", ids=ids)
+        _run(connection, "lock", ids=ids, durable=True)
         _run(connection, "raise_stale", ids=ids, highest=HIGHEST_VERSION, **facts)
 
     unit_of_work(engine, work)
@@ -206,7 +206,7 @@ def ask_later(engine: Engine, due: Sequence[Due]) -> None:
     ids = [one.publication_id for one in due]
 
     def work(connection: Connection) -> None:
-        _run(connection, "lock", ids=ids)
+        _run(connection, "lock", ids=ids, durable=False)
         _run(connection, "ask_later", ids=ids)
 
     unit_of_work(engine, work)

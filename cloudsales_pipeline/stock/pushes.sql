@@ -85,9 +85,11 @@ with standing as (
 select pg_notify('cloudsales_stock', :channel)
 
 -- step: lock
--- The commit does not wait for the disk: what a crash of the server would lose of it is sent again, which does no harm.
-select count(*), set_config('synchronous_commit', 'off', true) from (
-    select from cloudsales.publication where publication_id = any (cast(:ids as bigint[])) order by publication_id for update) locked
+-- Unless `durable`, the commit does not wait for the disk: what a crash of the server would lose of it is sent again, with the
+-- same version and figure, which does no harm. What makes a version is durable: else one that was sent could be given to another
+-- figure after a crash, and the channel would take the two for one.
+select count(*), set_config('synchronous_commit', case when :durable then current_setting('synchronous_commit') else 'off' end, true)
+from (select from cloudsales.publication where publication_id = any (cast(:ids as bigint[])) order by publication_id for update) locked
 
 -- step: acknowledge
 -- The rows are locked: what changed since the push stays as the change left it.

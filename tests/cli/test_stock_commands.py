@@ -51,6 +51,22 @@ def test_more_than_there_is_is_refused_with_what_there_is(here: Path, engine: En
     assert levels(engine) == {("CENTRAL", "R-1"): (1, 0)}
 
 
+@pytest.mark.parametrize(
+    ("warehouse", "sku", "next_step"), [("CENTRAL", "R-9", "cloudsales codes add SKU CODE"), ("CLUJ-2", "R-1", "cloudsales.yaml")]
+)
+def test_what_is_unknown_is_refused_with_what_helps(here: Path, warehouse: str, sku: str, next_step: str) -> None:
+    result = call("stock", "receive", warehouse, sku, "1", "--reference", "NIR-1")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, CloudSalesError)
+    assert next_step in result.exception.next_step
+
+
+def test_a_rule_is_not_tried_with_a_warehouse_that_is_none(here: Path) -> None:
+    """It has no stock, so the answer would be that the channel shows nothing."""
+    result = call("stock", "try-rule", "fashionup", "--warehouse", "CENTRAAL")
+    assert (result.exit_code, "CENTRAAL" in result.output) == (2, True)
+
+
 def test_a_fraction_is_wrong_usage(here: Path) -> None:
     assert call("stock", "receive", "CENTRAL", "R-1", "1.5", "--reference", "NIR-1").exit_code == 2
 
@@ -64,6 +80,38 @@ def test_load_shows_what_it_took_in_and_what_waits(here: Path) -> None:
     assert "taken in before" in json.loads(done("stock", "load", "m.csv", "--json"))[0]["note"]
     held = json.loads(done("quarantine", "list", "--stage", "stock", "--json"))
     assert [(row["reference"], row["reason"]) for row in held] == [("m.csv:3", "unknown_sku")]
+
+
+def test_load_shows_what_each_held_row_was_and_the_evidence_of_every_reason(here: Path) -> None:
+    done("stock", "receive", "CENTRAL", "R-1", "10", "--reference", "NIR-1")
+    rows = "NIR-2,CENTRAL,R-9,receipt,5", "NIR-1,CENTRAL,R-1,receipt,11", "NIR-3,NOWHERE,R-1,receipt,1"
+    (here / "m.csv").write_text("\n".join(("reference,warehouse,sku,reason,quantity", *rows, "")), encoding="utf-8")
+    told = done("stock", "load", "m.csv")
+    assert "R-9" in told
+    assert "NOWHERE" in told
+    assert "receipt 10 of" in told  # the evidence of a later row
+
+
+@pytest.mark.parametrize(
+    ("words", "next_step"),
+    [
+        (("CENTRAL", "R-9", "1"), "catalog load"),
+        (("NOWHERE", "R-1", "1"), "`warehouses:`"),
+        (("CENTRAL", "R-1", "1", "--at", "2126-01-01"), "--at"),
+        (("CENTRAL", "R-1", "1000000000000"), "correct the quantity"),
+    ],
+)
+def test_a_refusal_says_what_to_do_about_that_reason(here: Path, words: tuple[str, ...], next_step: str) -> None:
+    refused = call("stock", "receive", *words, "--reference", "NIR-1").exception
+    assert isinstance(refused, CloudSalesError)
+    assert next_step in str(refused.next_step)
+
+
+def test_a_moment_that_a_table_shows_can_be_asked_for_as_it_is_written(here: Path) -> None:
+    done("stock", "receive", "CENTRAL", "R-1", "10", "--reference", "NIR-1", "--at", "2026-11-01 10:00:00 UTC")
+    assert "2026-11-01 10:00:00 UTC" in done("stock", "show", "R-1")
+    assert json.loads(done("stock", "balance", "--at", "2026-11-01 09:59:59 UTC", "--json")) == []
+    assert len(json.loads(done("stock", "balance", "--at", "2026-11-01 10:00:00 UTC", "--json"))) == 1
 
 
 def test_show_tells_a_products_stock_story(here: Path) -> None:

@@ -46,10 +46,10 @@ def put_listings(engine: Engine, *skus: str, channel: str = "fashionup") -> None
     """A linked listing a SKU, its variant id `v` and the SKU."""
     with engine.begin() as connection:
         for sku in skus:
-            _put_listing(connection, channel, sku)
+            put_listing(connection, channel, sku)
 
 
-def _put_listing(connection: Connection, channel: str, sku: str) -> None:
+def put_listing(connection: Connection, channel: str, sku: str) -> None:
     facts = {"channel": channel, "variant": f"v{sku}", "sku": sku}
     connection.execute(
         sa.text(

@@ -115,6 +115,29 @@ def test_after_five_stale_answers_in_a_row_a_listing_waits_and_the_others_go_on(
     assert publish_now(engine, channel).requests == 0
 
 
+def test_i21_a_version_is_on_the_disk_before_it_is_sent_and_an_answer_need_not_be(engine: Engine, database_url: URL) -> None:
+    """A raised version that was sent and then lost in a crash of the server would be given to the next figure as well."""
+    stocked(engine, 2)
+    publisher = create_engine(database_url, as_owner=True)
+    with publisher.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql(f"alter database {database_url.database} set synchronous_commit = on")
+    publisher.dispose()
+    commits: list[tuple[str, bool]] = []
+    raised = "select exists (select from cloudsales.publication where xmin = pg_current_xact_id()::xid and version > 1)"
+
+    @sa.event.listens_for(publisher, "commit")
+    def _(connection: sa.engine.Connection) -> None:
+        wrote = connection.exec_driver_sql("select pg_current_xact_id_if_assigned() is not null").scalar_one()
+        if wrote:
+            row = connection.exec_driver_sql(f"select current_setting('synchronous_commit'), ({raised})").one()
+            commits.append((row[0], row[1]))
+
+    publish_now(publisher, Ahead(["v00001", "v00002"]))
+    publisher.dispose()
+    assert {commit for commit, raises in commits if raises} == {"on"}
+    assert {commit for commit, raises in commits if not raises} >= {"off"}
+
+
 def test_an_asynchronous_channel_that_calls_a_push_stale_is_overtaken(engine: Engine) -> None:
     """F-11: the answer comes with its ticket, and the next push goes above what the channel has."""
     variants = stocked(engine, 2)

@@ -10,9 +10,10 @@ import xlsxwriter
 from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.errors import InputError, RefusedError
-from cloudsales_pipeline.stock import files
+from cloudsales_pipeline.stock import files, movements
 from cloudsales_pipeline.stock.files import FileResult, load_file, read_quantity
-from tests.stock.shelf import levels, rows, stock_world
+from cloudsales_pipeline.stock.movements import Movement, post
+from tests.stock.shelf import NOON, levels, receipt, rows, stock_world
 
 HEADER = "reference,warehouse,sku,reason,quantity,occurred_at\n"
 ZONE = "Europe/Bucharest"
@@ -56,6 +57,12 @@ def test_good_rows_are_posted_and_each_bad_one_waits_with_its_number_reason_and_
     assert (
         rows(engine, "select occurred_at at time zone 'UTC' from analytics.stock_movement order by 1")[0][0].hour == 7
     )  # 09:00 in Bucharest
+
+
+def test_f38_a_row_with_a_nul_waits_and_says_that_it_has_one(engine: Engine, tmp_path: Path) -> None:
+    result = load(engine, tmp_path / "moves.csv", HEADER + "NIR-\x001,CENTRAL,R-1,receipt,1,\nNIR-2,CENTRAL,R-1,receipt,1,\n")
+    assert (result.loaded, [one.reason for one in result.refused]) == (1, ["nul_character"])
+    assert "a character that is none" in str(result.refused[0].detail["what"])
 
 
 def test_f30_the_same_content_under_another_name_does_nothing(engine: Engine, tmp_path: Path) -> None:
@@ -145,6 +152,25 @@ def test_i10_two_like_lines_of_which_one_waited_are_posted_once_each_when_the_do
     again = load(engine, tmp_path / "b.csv", HEADER + "NIR-2,CENTRAL,R-1,receipt,4,\n" + document)
     assert (again.loaded, again.unchanged, again.quarantined) == (2, 1, 0)
     assert levels(engine) == {("CENTRAL", "R-1"): (2, 0)}
+
+
+def test_i10_a_file_whose_document_another_posts_at_this_moment_is_taken_in_and_posts_it_once(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key that the two break asks for another try of the whole file, which then finds the document (F-21)."""
+    post(engine, [receipt("NIR-1", "R-1", 10)])
+    meanwhile = [[Movement("BON-1", "CENTRAL", "R-1", "sale", 1, NOON)]]
+    lock = movements.lock_levels
+
+    def lock_after_another(*given: Any) -> Any:
+        if meanwhile:
+            post(engine, meanwhile.pop())
+        return lock(*given)
+
+    monkeypatch.setattr(movements, "lock_levels", lock_after_another)
+    result = load(engine, tmp_path / "a.csv", HEADER + "BON-1,CENTRAL,R-1,sale,1,\nBON-2,CENTRAL,R-1,sale,2,\n", channel="cluj")
+    assert (result.loaded, result.unchanged, result.quarantined, result.taken_before) == (1, 1, 0, False)
+    assert levels(engine) == {("CENTRAL", "R-1"): (7, 0)}
 
 
 def test_f30_a_file_that_is_still_written_while_it_is_read_is_refused_whole(

@@ -303,15 +303,23 @@ def test_under_harsh_faults_two_publishers_end_with_every_figure_at_its_last_ver
     publishers = [threading.Thread(target=publish_on) for _ in range(2)]
     for thread in publishers:
         thread.start()
-    until = time.monotonic() + 4
-    while time.monotonic() < until and not failures:
+    begun = time.monotonic()
+
+    def struck() -> Counter[Any]:
+        return Counter(fault for operation, fault in shop.state.faults.log if operation == "putStock")
+
+    def went_on() -> float:
+        return time.monotonic() - begun
+
+    # Longer on a busy machine, which gets less done in four seconds.
+    while not failures and (went_on() < 4 or ((clerk.turns <= 25 or struck().total() < 5) and went_on() < 40)):
         clerk.turn()
         time.sleep(0.01)
     over.set()
     for thread in publishers:
         thread.join(20)
     assert failures == []
-    struck = Counter(fault for operation, fault in shop.state.faults.log if operation == "putStock")
+    faults = struck().total()
     shop.state.faults.clear()
     published_in_the_end(engine, clerk.told())
     last_versions_are_acknowledged_and_shown(engine, shop.state)
@@ -320,7 +328,7 @@ def test_under_harsh_faults_two_publishers_end_with_every_figure_at_its_last_ver
     }
     assert never_went_back(shop.state)
     assert clerk.turns > 25
-    assert struck.total() >= 5
+    assert faults >= 5
 
 
 # ------------------------------------------------------------------------------------------------ SIGKILL

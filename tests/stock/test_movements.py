@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 
-from cloudsales_pipeline.stock.movements import Movement, post
-from cloudsales_pipeline.stock.reservations import Demand, held_by, release, reserve
+from cloudsales_pipeline.stock.movements import LARGEST, MOST_ON_HAND, Movement, _Line, _Walk, post
+from cloudsales_pipeline.stock.reservations import Demand, Level, Pair, held_by, lock_levels, release, reserve
 from tests.killing import killed_at_each_step
 from tests.stock.shelf import NOON, ledger_sums, levels, receipt, rows, stock_world
 
@@ -59,6 +61,50 @@ def test_i10_the_same_document_again_does_nothing_and_with_other_content_it_is_r
     assert levels(engine) == {("CENTRAL", "R-1"): (5, 0), ("CENTRAL", "R-2"): (7, 0)}
 
 
+@pytest.mark.parametrize("sku", ["R-1", "R-2"])
+def test_i10_a_document_that_another_posts_after_we_looked_for_it_is_posted_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, sku: str
+) -> None:
+    """Two who post one document at once wait for each other at the level: the second finds the first one's reference then."""
+    post(engine, [receipt("NIR-1", "R-1", 10), receipt("NIR-1", "R-2", 10)])
+    meanwhile = [[Movement("BON-1", "CENTRAL", "R-1", "sale", 1, NOON)]]
+
+    def lock_after_another(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Level]:
+        if meanwhile:
+            assert post(engine, meanwhile.pop()).posted == 1
+        return lock_levels(connection, pairs)
+
+    monkeypatch.setattr("cloudsales_pipeline.stock.movements.lock_levels", lock_after_another)
+    result = post(engine, [Movement("BON-1", "CENTRAL", sku, "sale", 1, NOON)])
+    assert (result.posted, result.unchanged, reasons(result)) == ((0, 1, []) if sku == "R-1" else (0, 0, ["reference_reused"]))
+    assert levels(engine) == {("CENTRAL", "R-1"): (9, 0), ("CENTRAL", "R-2"): (10, 0)}
+
+
+def test_judging_a_row_costs_the_same_in_a_long_batch_as_in_a_short_one() -> None:
+    """A count of 50,000 articles in one file is a normal day; each row looked at all those before it once."""
+    looks = 0
+
+    class Watched(_Line):
+        @property
+        def pair(self) -> Pair:
+            nonlocal looks
+            looks += 1
+            return super().pair
+
+    def looks_at(batch: int) -> int:
+        nonlocal looks
+        counted = Movement("COUNT-1", "CENTRAL", "R-1", "count", 5, NOON)
+        lines = [Watched(counted, product, NOON, 5) for product in range(batch)]
+        walk = _Walk({line.pair: Level(0, 0) for line in lines}, {}, facts=False)
+        looks = 0
+        for line in lines:
+            walk.take([line])
+        assert len(walk.accepted) == batch
+        return looks
+
+    assert looks_at(1000) == 10 * looks_at(100)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -68,9 +114,13 @@ def test_i10_the_same_document_again_does_nothing_and_with_other_content_it_is_r
         ({"warehouse": "CLUJ-2"}, "unknown_warehouse"),
         ({"sku": "R-9"}, "unknown_sku"),
         ({"sku": "R\x00"}, "unknown_sku"),
+        ({"sku": "R\udcff"}, "unknown_sku"),  # a byte of a shell that is not UTF-8
         ({"reason": "gift"}, "unknown_reason"),
         ({"reference": "  "}, "bad_reference"),
+        ({"reference": "NIR-\udcff"}, "bad_reference"),
         ({"occurred_at": NOON + timedelta(days=365 * 20)}, "future_date"),
+        ({"occurred_at": datetime(1, 1, 1, tzinfo=ZoneInfo("Europe/Bucharest"))}, "bad_time"),  # in UTC before year 1
+        ({"occurred_at": datetime(26, 11, 24, tzinfo=UTC)}, "bad_time"),
         ({"reason": "sale", "quantity": 6}, "not_enough_stock"),
         ({"reason": "transfer_in"}, "transfer_incomplete"),
     ],
@@ -82,6 +132,13 @@ def test_what_can_not_be_posted_is_refused_with_its_reason_and_the_rest_goes_on(
     result = post(engine, [receipt("NIR-1", "R-2", 5), bad, receipt("NIR-2", "R-1", 1)])
     assert (result.posted, reasons(result)) == (2, [reason])
     assert levels(engine) == {("CENTRAL", "R-2"): (5, 0), ("CENTRAL", "R-1"): (1, 0)}
+
+
+def test_more_than_a_level_can_hold_is_refused_by_row_and_the_rest_goes_on(engine: Engine) -> None:
+    most = MOST_ON_HAND // LARGEST
+    result = post(engine, [receipt(f"NIR-{number}", "R-1", LARGEST) for number in range(most + 2)] + [receipt("NIR", "R-2", 1)])
+    assert (result.posted, reasons(result)) == (most + 1, ["quantity_too_large"] * 2)
+    assert levels(engine) == {("CENTRAL", "R-1"): (most * LARGEST, 0), ("CENTRAL", "R-2"): (1, 0)}
 
 
 def test_rows_count_in_their_order_a_receipt_makes_room_for_the_sale_behind_it_and_not_before_it(engine: Engine) -> None:

@@ -11,11 +11,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 import yaml
 from sqlalchemy.engine import Engine
+from typer.testing import CliRunner
 
+from cloudsales_pipeline.cli import work
 from cloudsales_pipeline.database.migrate import register_channels
+from cloudsales_pipeline.errors import DatabaseError
 from cloudsales_pipeline.settings import (
     ChannelSettings,
     LimitSettings,
@@ -26,6 +31,7 @@ from cloudsales_pipeline.settings import (
 )
 from cloudsales_pipeline.simulator.server import running
 from cloudsales_pipeline.simulator.state import State
+from cloudsales_pipeline.stock import publishing
 from cloudsales_pipeline.stock.channels import publishing_channels
 from cloudsales_pipeline.stock.publishing import publish_all
 from tests.listing.fake_channel import product, variant
@@ -92,6 +98,29 @@ def test_a_channel_without_anything_due_is_not_even_opened(
     assert publish_all(one_shop, engine, seconds=5, keep_listening=False)["fashionup"].failure is None
     move(engine, {"v00001": 2})
     assert publish_all(one_shop, engine, seconds=2)["fashionup"].failure == "SettingsError"
+
+
+def test_f23_the_worker_outlasts_a_database_that_goes_away(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Exception | dict[str, object]] = [
+        DatabaseError("The connection that holds the lease of shop was lost."),
+        sa.exc.OperationalError("select 1", {}, psycopg.OperationalError("a secret")),
+        {"shop": object()},
+    ]
+
+    def published(*_: object, **__: object) -> dict[str, object]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        os.kill(os.getpid(), signal.SIGTERM)
+        return answer
+
+    monkeypatch.setattr(publishing, "publish_all", published)
+    monkeypatch.setattr(work, "load_settings", Settings)
+    monkeypatch.setattr("cloudsales_pipeline.database.engine.engine_for", lambda _: engine)
+    monkeypatch.setattr(work, "AWAY_SECONDS", 0.0)
+    result = CliRunner().invoke(work.app)
+    assert (result.exit_code, answers, result.output.count("Trying again")) == (0, [], 2)
+    assert "secret" not in result.output
 
 
 def test_the_worker_sends_a_change_and_ends_on_sigterm(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -22,7 +22,7 @@ from cloudsales_pipeline.errors import InputError
 from cloudsales_pipeline.settings import Settings, StockRuleSettings
 from cloudsales_pipeline.stock.rules import simulate_rule, sync_rules
 from tests.catalog.shop import query, scalar, write_catalogue
-from tests.stock.rule_world import move, move_in, put_listings, put_products, reserve, shown, with_channels
+from tests.stock.rule_world import move, move_in, put_listing, put_listings, put_products, reserve, shown, with_channels
 
 UNITS = st.integers(0, 1_000_000_000)
 SHARES = st.integers(0, 1_000_000).map(lambda millionths: Decimal(millionths).scaleb(-6))
@@ -211,6 +211,55 @@ def test_f20_a_movement_under_way_in_a_warehouse_that_the_rule_gains_is_counted(
     syncing.join()
     assert done == [{"fashionup": 1}]
     assert shown(engine) == {"vP": (15, 2)}
+
+
+def while_under_way(engine: Engine, first: Callable[[Connection], object], second: Callable[[], object]) -> None:
+    """`second` begins after `first` and before its commit, and must wait for it."""
+    other = threading.Thread(target=second)
+    with engine.begin() as connection:
+        first(connection)
+        other.start()
+        other.join(0.5)
+        assert other.is_alive()
+    other.join()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("before", [0, 10])
+def test_f20_a_movement_under_way_while_its_product_gets_a_listing_is_counted(
+    engine: Engine, settings: Settings, before: int
+) -> None:
+    put_products(engine, "P")
+    if before:
+        move(engine, "P", "A", before)
+    sync_rules(engine, with_channels(settings, fashionup={"stock": {"warehouses": ["A"]}}))
+    while_under_way(engine, lambda connection: move_in(connection, "P", "A", 4), lambda: put_listings(engine, "P"))
+    assert shown(engine) == {"vP": (before + 4, 1)}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("before", [0, 10])
+def test_f20_a_movement_that_begins_while_a_listing_is_linked_is_counted(engine: Engine, settings: Settings, before: int) -> None:
+    put_products(engine, "P")
+    if before:
+        move(engine, "P", "A", before)
+    sync_rules(engine, with_channels(settings, fashionup={"stock": {"warehouses": ["A"]}}))
+    while_under_way(engine, lambda connection: put_listing(connection, "fashionup", "P"), lambda: move(engine, "P", "A", 4))
+    assert shown(engine)["vP"][0] == before + 4
+
+
+@pytest.mark.timeout(30)
+def test_f20_a_movement_under_way_while_the_category_gives_its_product_another_rule_is_counted(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    put_products(engine, "P", category="Pantofi")
+    put_listings(engine, "P")
+    move(engine, "P", "A", 10)
+    rule = {"warehouses": ["A"], "by_category": {"Rochii": {"warehouses": ["A", "B"]}}}
+    sync_rules(engine, with_channels(settings, fashionup={"stock": rule}))
+    file = write_catalogue(tmp_path / "c.csv", [("P", "P", "Rochii")], ("sku", "name", "category"))
+    while_under_way(engine, lambda connection: move_in(connection, "P", "B", 5), lambda: load_catalog(engine, file))
+    assert shown(engine)["vP"][0] == 15
 
 
 def test_a_simulation_tells_day_by_day_what_another_rule_would_have_shown(engine: Engine, settings: Settings) -> None:

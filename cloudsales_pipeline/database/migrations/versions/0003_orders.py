@@ -14,7 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     here = Path(__file__).parent
-    for name in ("0003_orders.sql", "0003_lines.sql", "0003_views.sql"):
+    for name in ("0003_publishing.sql", "0003_orders.sql", "0003_lines.sql", "0003_views.sql"):
         run_script(op.get_bind(), (here / name).read_text(encoding="utf-8"))
 
 
