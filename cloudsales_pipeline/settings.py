@@ -119,6 +119,12 @@ class ChannelSettings(_Section):
     stock: StockRuleSettings = StockRuleSettings()
     orders: OrderSettings = OrderSettings()
     limits: LimitSettings = LimitSettings()
+    lag_objective: timedelta | None = Field(
+        default=None, description="Where the channel's own differs from stock.lag_objective: a till that answers once a minute."
+    )
+    unreached_after: timedelta | None = Field(
+        default=None, description="Where the channel's own differs from stock.unreached_after: a till that is off at night."
+    )
     page_size: Annotated[int, Field(ge=1, le=500)] = 500
     full_listing_every: timedelta = Field(
         default=timedelta(hours=24), description="Between full listings, only what changed is asked for."
@@ -252,6 +258,14 @@ class Settings(_Section):
                 if folder:
                     users[folder] = f"{use} of {name}"
         return self
+
+    def lag_objective(self, channel: str) -> timedelta:
+        """Within which time 99 of 100 changes should reach this channel."""
+        return self.channels[channel].lag_objective or self.stock.lag_objective
+
+    def unreached_after(self, channel: str) -> timedelta:
+        """How long this channel may leave changes untaken."""
+        return self.channels[channel].unreached_after or self.stock.unreached_after
 
     def channel(self, name: str) -> ChannelSettings:
         """The settings of one channel.

@@ -48,8 +48,7 @@ def stock_deltas(context: dg.SensorEvaluationContext, project: Project) -> dg.Se
         ]
         if not ripe:
             return dg.SkipReason(_told(results))
-        objective = settings.stock.lag_objective
-        events = [_materialization(engine, name, results[name], objective) for name in ripe]
+        events = [_materialization(engine, name, results[name], settings.lag_objective(name)) for name in ripe]
     return dg.SensorResult(asset_events=events, cursor=json.dumps(reported | dict.fromkeys(ripe, now)))
 
 
