@@ -62,7 +62,7 @@ def publication_audit(project: Project) -> Iterator[dg.AssetCheckResult]:
         dg.AssetCheckSpec(
             PUSH_LAG,
             asset=PUBLICATION,
-            description="99 of 100 changes of the last hour were on each channel within stock.lag_objective, or the channel's own."
+            description="99 of 100 changes of the last hour were on each channel within stock.lag_objective, or its own."
             " The sensor stock_watch looks each minute.",
         ),
         dg.AssetCheckSpec(
