@@ -96,7 +96,8 @@ def check(report: Report, engine: Engine, name: str, count: int) -> None:
         row = connection.execute(sa.text(_STANDING)).one()
     report.correct(
         f"{name}: {row.orders:,} orders, {row.held:,} pieces held, {row.waiting:,} wait, nothing oversold, no deadlock",
-        (row.orders, row.left_over, row.wrong_lines, row.wrong_levels, row.wrong_products, row.deadlocks) == (count, 0, 0, 0, 0, 0),
+        (row.orders, row.left_over, row.wrong_lines, row.wrong_levels, row.wrong_products, row.deadlocks)
+        == (count, 0, 0, 0, 0, 0),
     )
 
 

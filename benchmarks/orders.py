@@ -79,9 +79,7 @@ def run(server: Server, report: Report, size: str) -> None:
     _judge(report, rates, limit, single)
 
 
-def _rates(
-    server: Server, report: Report, cases: dict[str, _Case], bank: Engine, workers: int, size: str
-) -> dict[str, Rate]:
+def _rates(server: Server, report: Report, cases: dict[str, _Case], bank: Engine, workers: int, size: str) -> dict[str, Rate]:
     """The orders in parts, each kind and TPC-B in turn; medians."""
     found: dict[str, list[Rate]] = defaultdict(list)
     costs: dict[str, list[Cost]] = defaultdict(list)
