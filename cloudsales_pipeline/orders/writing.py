@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -75,7 +76,10 @@ def write_new_orders(connection: Connection, channel: str, rows: Sequence[OrderR
     copy_rows(
         connection,
         f"copy cloudsales.sales_order ({columns}) from stdin",
-        ((row.order_id, channel, *_order_values(row), row.whole, list(row.warehouses)) for row in rows),
+        (
+            (row.order_id, channel, *_order_values(row)[:-1], _array(tuple(row.review)), row.whole, _array(row.warehouses))
+            for row in rows
+        ),
     )
     buyers = ((row.order_id, *_buyer_values(row.order)) for row in rows)
     copy_rows(connection, f"copy personal.buyer ({', '.join(BUYER_COLUMNS)}) from stdin", buyers)
@@ -197,6 +201,13 @@ def _line_values(line: Line) -> tuple[Any, ...]:
         line.vat_rate,
         line.discount,
     )
+
+
+@lru_cache(maxsize=256)
+def _array(texts: tuple[str, ...]) -> str:
+    """A text[] as PostgreSQL writes it: the driver looks into every list anew, two an order, and these hardly differ."""
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
 
 
 def _json(value: object) -> str:

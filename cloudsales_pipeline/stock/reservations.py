@@ -14,7 +14,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.database.engine import copy_rows, steps
 
 Pair = tuple[int, str]
 """A product's id and a warehouse."""
@@ -75,15 +75,10 @@ def hold(connection: Connection, demands: Sequence[Demand]) -> None:
     """
     if not demands:
         return
-    connection.execute(
-        sa.text(steps(__package__, "reservations")["make"]),
-        {
-            "owners": [demand.owner for demand in demands],
-            "products": [demand.product_id for demand in demands],
-            "warehouses": [demand.warehouse for demand in demands],
-            "quantities": [demand.quantity for demand in demands],
-            "instants": [demand.placed_at for demand in demands],
-        },
+    copy_rows(
+        connection,
+        "copy cloudsales.reservation (owner, product_id, warehouse, quantity, placed_at) from stdin",
+        ((one.owner, one.product_id, one.warehouse, one.quantity, one.placed_at) for one in demands),
     )
 
 

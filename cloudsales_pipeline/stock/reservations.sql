@@ -1,7 +1,3 @@
--- step: make
-insert into cloudsales.reservation (owner, product_id, warehouse, quantity, placed_at)
-select * from unnest(cast(:owners as text[]), cast(:products as bigint[]), cast(:warehouses as text[]),
-                     cast(:quantities as integer[]), cast(:instants as timestamptz[]))
 -- step: held
 select owner, sum(quantity)::integer as quantity from cloudsales.reservation
 where owner = any (:owners) and state = 'open' group by owner

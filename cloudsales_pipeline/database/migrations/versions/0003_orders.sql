@@ -117,7 +117,6 @@ create table cloudsales.sales_order_line (
 ) with (fillfactor = 80);
 create index sales_order_line_waiting on cloudsales.sales_order_line (product_id, placed_at, owner) where waiting > 0 and product_id is not null;
 create index sales_order_line_unknown on cloudsales.sales_order_line (variant_id) where waiting > 0 and product_id is null;
-create index sales_order_line_by_product on cloudsales.sales_order_line (product_id, line_id);
 comment on table cloudsales.sales_order_line is 'A line. Always: quantity = reserved + waiting + issued + cancelled (I-15); reserved and issued follow the reservations by a trigger.';
 comment on column cloudsales.sales_order_line.owner is 'channel/order/line: whose a reservation is.';
 comment on column cloudsales.sales_order_line.unknown is 'Why no product is known for it: unknown_variant, conflict; it waits until its code is linked (I-19).';
