@@ -103,12 +103,18 @@ def newest_of_each(reads: Iterable[Read]) -> tuple[list[Read], list[Read]]:
 
 def owner_of(channel: str, external_id: str, line_id: str) -> str:
     """The business key of a line: whose a reservation is. A slash inside an id can't make two lines the same."""
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in (channel, external_id, line_id))
+    return f"{_part(channel)}/{_part(external_id)}/{_part(line_id)}"
 
 
 def reference_of(channel: str, external_id: str) -> str:
     """The business key of an order, in events."""
-    return owner_of(channel, external_id, "")[:-1]
+    return f"{_part(channel)}/{_part(external_id)}"
+
+
+def _part(text: str) -> str:
+    if "/" in text or "%" in text:
+        return text.replace("%", "%25").replace("/", "%2F")
+    return text
 
 
 def fresh_lines(channel: str, order: ChannelOrder, products: dict[str, int], unknown: dict[str, str]) -> dict[str, Line]:
