@@ -49,18 +49,18 @@ def run(server: Server, report: Report, size: str) -> None:
             names = [f"shop{number}" for number in range(1, channels + 1)]
             stock_world.fill(engine, stock_world.settings_of(engine, Shops("http://127.0.0.1:9"), names), PRODUCTS[size])
             works[name] = engine, _batches(PRODUCTS[size])
-        _pgbench(tpcb, "-i", "-q", "-s", str(SCALE[size]))
+        pgbench(tpcb, "-i", "-q", "-s", str(SCALE[size]))
         analyse(tpcb)
         rates: dict[str, list[float]] = {name: [] for name in ("TPC-B", *works)}
         for _ in range(ROUNDS[size]):
-            rates["TPC-B"].append(_tpcb(tpcb, PGBENCH_SECONDS[size]))
+            rates["TPC-B"].append(tpcb(tpcb, PGBENCH_SECONDS[size]))
             for name, (engine, batches) in works.items():
                 cost, posted = measured(server, partial(_post, engine, batches, BATCHES[size]))
                 report.cost(f"{posted:,} movements, {name}", cost)
                 rates[name].append(posted / cost.wall)
         for name, (engine, _) in works.items():
             _check(report, engine, name, ROUNDS[size] * BATCHES[size] * BATCH, PRODUCTS[size])
-        several = _tpcb(tpcb, PGBENCH_SECONDS[size], SEVERAL)
+        several = tpcb(tpcb, PGBENCH_SECONDS[size], SEVERAL)
     report.figure(f"TPC-B with {SEVERAL} sessions, a second", several)
     for name, found in rates.items():
         report.figure(f"{name}, a second", median(found))
@@ -85,15 +85,15 @@ def _post(engine: Engine, batches: Iterator[list[Movement]], times: int) -> int:
     return sum(post(engine, next(batches)).posted for _ in range(times))
 
 
-def _tpcb(engine: Engine, seconds: int, sessions: int = 1) -> float:
+def tpcb(engine: Engine, seconds: int, sessions: int = 1) -> float:
     """Transactions a second of the default script."""
-    out = _pgbench(engine, "-n", "-c", str(sessions), "-T", str(seconds))
+    out = pgbench(engine, "-n", "-c", str(sessions), "-T", str(seconds))
     found = re.search(r"^tps = ([\d.]+)", out, re.MULTILINE)
     assert found, out
     return float(found[1])
 
 
-def _pgbench(engine: Engine, *arguments: str) -> str:
+def pgbench(engine: Engine, *arguments: str) -> str:
     url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     return subprocess.run([_tool(), *arguments, url], check=True, capture_output=True, text=True).stdout
 

@@ -10,12 +10,14 @@ from cloudsales_pipeline.assets.listing import (
     marketplace_listing,
     product_images,
 )
+from cloudsales_pipeline.assets.orders import sales_orders
 from cloudsales_pipeline.assets.stock import stock_publication
 from cloudsales_pipeline.assets.stock_files import store_movements
 from cloudsales_pipeline.assets.stock_reconciliation import channel_offers
 from cloudsales_pipeline.assets.stock_snapshot import stock_snapshot
 from cloudsales_pipeline.checks.catalog import catalogue_audit, plan_audit
 from cloudsales_pipeline.checks.listing import every_channel_imported_lately
+from cloudsales_pipeline.checks.orders import orders_audit
 from cloudsales_pipeline.checks.stock import publication_audit, publishing_watch, stock_audit
 from cloudsales_pipeline.checks.stock_reconciliation import channels_show_what_they_should
 from cloudsales_pipeline.resources.project import Project
@@ -23,6 +25,7 @@ from cloudsales_pipeline.schedules.listing import listing_refresh
 from cloudsales_pipeline.schedules.stock import daily_stock_snapshot, nightly_reconciliation
 from cloudsales_pipeline.sensors.failures import run_failures
 from cloudsales_pipeline.sensors.listing import channel_partitions, images_due, listing_changed, listing_freshness
+from cloudsales_pipeline.sensors.orders import new_orders
 from cloudsales_pipeline.sensors.stock import stock_deltas, stock_watch
 from cloudsales_pipeline.sensors.stock_files import store_files
 
@@ -42,6 +45,8 @@ defs = dg.Definitions(
         stock_publication,
         channel_offers,
         stock_snapshot,
+        # orders
+        sales_orders,
     ],
     asset_checks=[
         every_channel_imported_lately,
@@ -51,6 +56,7 @@ defs = dg.Definitions(
         publication_audit,
         publishing_watch,
         channels_show_what_they_should,
+        orders_audit,
     ],
     jobs=JOBS,
     schedules=[listing_refresh, nightly_reconciliation, daily_stock_snapshot],
@@ -62,6 +68,7 @@ defs = dg.Definitions(
         store_files,
         stock_deltas,
         stock_watch,
+        new_orders,
         run_failures,
     ],
     resources={"project": Project()},

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from cloudsales_pipeline.errors import SettingsError
 
@@ -85,8 +85,24 @@ class StockRuleSettings(_Section):
 class OrderSettings(_Section):
     """How the channel's orders are taken in."""
 
-    warehouse: Name | None = None
+    warehouse: Name | None = Field(default=None, description="Where an order is reserved first.")
     poll_seconds: Annotated[int, Field(ge=1)] = 15
+    policy: Literal["partial", "whole"] = Field(
+        default="partial", description="What can't be served whole: reserve what there is, or (whole) nothing until all is there."
+    )
+    return_warehouse: Name | None = Field(default=None, description="Where goods that came back go; else `warehouse`.")
+    placed_since: AwareDatetime | None = Field(
+        default=None, description="Orders placed before are not taken in: those that another system has dealt with."
+    )
+    currencies: tuple[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], ...] = Field(
+        default=("RON",), description="An order in another currency is taken in, and waits for a person."
+    )
+    expire_unpaid_after: dict[Literal["card", "cash_on_delivery", "bank_transfer"], timedelta] = Field(
+        default={}, description="By payment method: an order that is not paid by then gives back what it holds."
+    )
+    acknowledge_within: timedelta = Field(
+        default=timedelta(minutes=15), description="An order that its channel has not been told of for longer turns a check red."
+    )
 
 
 class ChannelSettings(_Section):
@@ -103,10 +119,25 @@ class ChannelSettings(_Section):
     stock: StockRuleSettings = StockRuleSettings()
     orders: OrderSettings = OrderSettings()
     limits: LimitSettings = LimitSettings()
+    lag_objective: timedelta | None = Field(
+        default=None, description="Where the channel's own differs from stock.lag_objective: a till that answers once a minute."
+    )
+    unreached_after: timedelta | None = Field(
+        default=None, description="Where the channel's own differs from stock.unreached_after: a till that is off at night."
+    )
     page_size: Annotated[int, Field(ge=1, le=500)] = 500
     full_listing_every: timedelta = Field(
         default=timedelta(hours=24), description="Between full listings, only what changed is asked for."
     )
+
+    def order_warehouses(self) -> tuple[str, ...]:
+        """Where an order of the channel may reserve: its own warehouse first, then those whose stock it is shown."""
+        own = [self.orders.warehouse] if self.orders.warehouse else []
+        return tuple(dict.fromkeys([*own, *self.stock.warehouses]))
+
+    def return_warehouse(self) -> str | None:
+        """Where goods that came back go; None where nothing says."""
+        return self.orders.return_warehouse or next(iter(self.order_warehouses()), None)
 
     def token(self) -> SecretStr | None:
         """The channel's token from the environment; None where the channel needs none.
@@ -207,7 +238,7 @@ class Settings(_Section):
             rule = channel.stock
             overrides = [*rule.by_category.values(), *rule.by_sku.values()]
             named = [*rule.warehouses, *(name for other in overrides for name in other.warehouses or ())]
-            named += [channel.orders.warehouse] if channel.orders.warehouse else []
+            named += [name for name in (channel.orders.warehouse, channel.orders.return_warehouse) if name]
             for warehouse in named:
                 if warehouse not in self.warehouses:
                     known = ", ".join(self.warehouses) or "none"
@@ -227,6 +258,14 @@ class Settings(_Section):
                 if folder:
                     users[folder] = f"{use} of {name}"
         return self
+
+    def lag_objective(self, channel: str) -> timedelta:
+        """Within which time 99 of 100 changes should reach this channel."""
+        return self.channels[channel].lag_objective or self.stock.lag_objective
+
+    def unreached_after(self, channel: str) -> timedelta:
+        """How long this channel may leave changes untaken."""
+        return self.channels[channel].unreached_after or self.stock.unreached_after
 
     def channel(self, name: str) -> ChannelSettings:
         """The settings of one channel.

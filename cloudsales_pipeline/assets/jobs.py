@@ -103,6 +103,14 @@ take_stock_snapshot = _job(
     checks=(ALL_PUBLISHED,),
 )
 
+import_orders = _job(
+    "import_orders",
+    "Take in what is new or changed of a channel's orders, reserve stock for them, serve who waits, and tell the channel. The"
+    " sensor new_orders starts it by itself.",
+    "sales_orders",
+    stage="orders",
+)
+
 JOBS = (
     import_listing,
     import_catalog,
@@ -111,4 +119,5 @@ JOBS = (
     load_store_files,
     reconcile_channels,
     take_stock_snapshot,
+    import_orders,
 )

@@ -60,7 +60,7 @@ def stock_publication(context: dg.AssetExecutionContext, project: Project) -> dg
                 next_step="nothing is lost; the sensor stock_deltas goes on by itself",
             )
         with engine.connect() as connection:
-            return dg.MaterializeResult(metadata=published(connection, name, result, project.settings().stock.lag_objective))
+            return dg.MaterializeResult(metadata=published(connection, name, result, project.settings().lag_objective(name)))
 
 
 def published(connection: "Connection", channel: str, result: "PublishResult", objective: timedelta) -> dict[str, Any]:

@@ -36,12 +36,13 @@ def store_movements(context: dg.AssetExecutionContext, project: Project) -> dg.M
     name = context.partition_key
     with clear_failures(), project.engine() as engine:
         from cloudsales_pipeline.database.migrate import register_channels
+        from cloudsales_pipeline.orders.serving import serve
         from cloudsales_pipeline.stock.inbox import take_inbox
 
         settings = project.settings()
         with engine.begin() as connection:
             register_channels(connection, settings)  # a warehouse that the settings have only now
-        result = take_inbox(engine, settings, name)
+        result = take_inbox(engine, settings, name, then=serve)
         with engine.connect() as connection:
             told = {**metadata.described(connection, "stock_file"), **taken(result)}
         if result.count("failed"):

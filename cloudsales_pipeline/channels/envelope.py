@@ -100,6 +100,18 @@ def members(body: bytes) -> dict[str, bytes]:
     return found
 
 
+def elements(body: bytes) -> list[bytes]:
+    """The elements of a JSON array as they stand, whatever is in them; for one that msgspec can't walk.
+
+    Raises:
+        NotDecodableError: it is no array, or its strings and brackets do not close.
+    """
+    text = body.strip()
+    if not text.startswith(b"["):
+        raise NotDecodableError
+    return _elements(text, 1)[0]
+
+
 def _elements(body: bytes, start: int, *, closing: bytes = b"]") -> tuple[list[bytes], int]:
     """The elements of the array or object that opened before `start`, and where its closing bracket stands."""
     found: list[bytes] = []

@@ -1,7 +1,7 @@
 """FashionUp: the adapter that speaks its seller API (docs: the contract fashionup.openapi.yaml), in full.
 
-What belongs here: paths, parameters, bodies, statuses, and what they mean in the port's words. What does not: a product's
-fields (`fashionup_products`), HTTP's failures (`transport`), and the walk over pages (`pages`).
+What belongs here: paths, parameters, bodies, statuses, and what they mean in the port's words. What does not: the fields of
+a product and an order (`fashionup_products`, `fashionup_orders`), HTTP's failures (`transport`), the walk over pages (`pages`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
-from cloudsales_pipeline.channels import fashionup_products
+from cloudsales_pipeline.channels import fashionup_fields, fashionup_orders, fashionup_products
 from cloudsales_pipeline.channels.attempts import NotDecodableError, ShapeError
 from cloudsales_pipeline.channels.envelope import Page, decode_page
 from cloudsales_pipeline.channels.errors import ChannelRefusedError, OutcomeUnknownError
@@ -24,9 +24,11 @@ from cloudsales_pipeline.channels.port import (
     Capabilities,
     Category,
     CategoryPage,
+    ChannelOrder,
     ListedProduct,
     OfferedStock,
     OrderDocument,
+    OrderHead,
     OrderPage,
     OrderStatus,
     Paging,
@@ -195,6 +197,14 @@ class FashionUp:
         page = self._page("/orders", "listOrders", cursor, updated_since)
         return OrderPage(page.items, page.next_cursor)
 
+    def order_head(self, payload: bytes) -> OrderHead:
+        """Id, revision and time of a raw order."""
+        return fashionup_orders.order_head(payload)
+
+    def parse_order(self, payload: bytes) -> ChannelOrder:
+        """A raw order as ours."""
+        return fashionup_orders.parse_order(payload)
+
     def acknowledge(self, order_id: str) -> AcknowledgeOutcome:
         """Say that we hold the order."""
         try:
@@ -297,9 +307,9 @@ def _category(raw: bytes, position: int) -> Category | Rejected:
         return Rejected(f"#{position}", "nul_character", "a NUL character in the category")
     if not wire.id.strip():
         return Rejected(f"#{position}", "missing_id", "id is empty")
-    caps = (fashionup_products.KEY_CAP, fashionup_products.NAME_CAP, fashionup_products.KEY_CAP)
+    caps = (fashionup_fields.KEY_CAP, fashionup_products.NAME_CAP, fashionup_fields.KEY_CAP)
     if any(len(text) > cap for text, cap in zip(texts, caps, strict=True)):
-        return Rejected(wire.id[: fashionup_products.KEY_CAP], "name_too_long", "a text beyond its length")
+        return Rejected(wire.id[: fashionup_fields.KEY_CAP], "name_too_long", "a text beyond its length")
     return Category(wire.id, wire.name, wire.parent_id)
 
 

@@ -1,7 +1,7 @@
 """FashionUp's product, from raw bytes to ours; what can't be read becomes a reason code, never a guess.
 
 What belongs here: the wire's shape of a product, what is accepted of it, and the reason codes. What does not: HTTP, pages,
-stock and orders.
+stock, orders, and single fields (`fashionup_fields`).
 
 A good product is decoded in one pass. Only one with a fault is taken apart field by field, so that the fault is named and
 its other variants go on. Reason codes, of a product: unreadable, missing_id, id_too_long, missing_name, name_too_long,
@@ -11,38 +11,36 @@ code_too_long, nul_character, bad_price, bad_vat_rate, bad_stock, duplicate_vari
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable
 from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from cloudsales_pipeline.channels.attempts import NotDecodableError
-from cloudsales_pipeline.channels.envelope import members
 from cloudsales_pipeline.channels.errors import PayloadError
+from cloudsales_pipeline.channels.fashionup_fields import (
+    AMOUNT,
+    CURRENCY,
+    KEY_CAP,
+    NUL_ESCAPE,
+    OBJECT,
+    UNREADABLE,
+    VAT_RATE,
+    Time,
+    WireMoney,
+    check_key,
+    field_of,
+    has_nul,
+    object_fields,
+    plain_decimal,
+    reference_of,
+)
 from cloudsales_pipeline.channels.port import Image, ListedProduct, ListedVariant, Rejected
 
 NAME_CAP = 1_000  # characters
-KEY_CAP = 200  # characters of an id or a code: they stand in indexes, which hold at most 2.7 kB
-AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,2}0*)?")  # what numeric(14, 2) holds exactly
-VAT_RATE = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2}0*)?|100(?:\.0+)?")
-CURRENCY = re.compile(r"[A-Z]{3}")
-LONGEST_NUMBER = 30  # characters
-NUL_ESCAPE = b"\\u0000"
 
-Time = Annotated[datetime, Meta(tz=True)]
 Stock = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
-
-
-class WireMoney(Struct, frozen=True, gc=False):
-    """An amount as a decimal in a string, tax included."""
-
-    amount: str
-    currency: str
 
 
 class WireImage(Struct, frozen=True, gc=False):
@@ -99,7 +97,6 @@ class _Identified(Struct, frozen=True, gc=False):
 
 _PRODUCT = msgspec.json.Decoder(WireProduct)
 _IDENTIFIED = msgspec.json.Decoder(_Identified)
-_OBJECT = msgspec.json.Decoder(dict[str, Raw])
 
 # Of each field, its type and the reason where it is not that; asked in this order.
 _STYLE_FIELDS: tuple[tuple[str, Any, str], ...] = (
@@ -124,7 +121,6 @@ _VARIANT_FIELDS: tuple[tuple[str, Any, str], ...] = (
     ("size", str | None, "unreadable"),
     ("colour", str | None, "unreadable"),
 )
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeError)
 
 
 def product_id(payload: bytes) -> str:
@@ -137,24 +133,16 @@ def product_id(payload: bytes) -> str:
         found = _IDENTIFIED.decode(payload).id
     except msgspec.ValidationError:
         raise PayloadError("missing_id", "a product without an id that is text") from None
-    except _UNREADABLE:
-        found = _id_among(_members(payload))
-    _check_key(found, "id")
+    except UNREADABLE:
+        found = _id_among(object_fields(payload, "a product"))
+    check_key(found, "id")
     return found
-
-
-def _members(payload: bytes) -> dict[str, Raw]:
-    """The fields of a product that msgspec can't walk, so that one bad field hides neither the id nor the others."""
-    try:
-        return {name: Raw(value) for name, value in members(payload).items()}
-    except NotDecodableError:
-        raise PayloadError("unreadable", "a product that is not JSON") from None
 
 
 def _id_among(fields: dict[str, Raw]) -> str:
     try:
         return msgspec.json.decode(fields["id"], type=str)
-    except (KeyError, *_UNREADABLE):
+    except (KeyError, *UNREADABLE):
         raise PayloadError("missing_id", "a product without an id that is text") from None
 
 
@@ -166,71 +154,54 @@ def parse_product(payload: bytes) -> ListedProduct:
     """
     try:
         wire = _PRODUCT.decode(payload)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _taken_apart(payload)
     return _product(wire, wire.variants, NUL_ESCAPE in payload)
 
 
 def _taken_apart(payload: bytes) -> ListedProduct:
     """The slow way: finds which field is at fault, and saves the variants that are not."""
-    try:
-        fields = _OBJECT.decode(payload)
-    except _UNREADABLE:
-        fields = _members(payload)
-    reference = _reference(fields)
-    values = {name: _field(fields, name, kind, reason, reference) for name, kind, reason in _STYLE_FIELDS if name in fields}
+    fields = object_fields(payload, "a product")
+    reference = reference_of(fields)
+    values = {name: field_of(fields, name, kind, reason, reference) for name, kind, reason in _STYLE_FIELDS if name in fields}
     for name, reason in (("id", "missing_id"), ("name", "missing_name"), ("updated_at", "bad_time")):
         if name not in values:
             raise PayloadError(reason, f"{name} is missing", reference)
     if "variants" not in fields:
         raise PayloadError("no_variants", "variants is missing", reference)
-    raw_variants: list[Raw] = _field(fields, "variants", list[Raw], "unreadable", reference)
+    raw_variants: list[Raw] = field_of(fields, "variants", list[Raw], "unreadable", reference)
     variants = [_variant_or_fault(raw, position) for position, raw in enumerate(raw_variants)]
     return _product(WireStyle(**values), variants, nul_possible=NUL_ESCAPE in payload)
-
-
-def _reference(fields: dict[str, Raw]) -> str:
-    try:
-        return msgspec.json.decode(fields.get("id", Raw(b'""')), type=str)[:KEY_CAP].replace("\x00", "")
-    except _UNREADABLE:
-        return ""
-
-
-def _field(fields: dict[str, Raw], name: str, kind: Any, reason: str, reference: str) -> Any:
-    try:
-        return msgspec.json.decode(fields[name], type=kind)
-    except _UNREADABLE:
-        raise PayloadError(reason, f"{name} is not what the contract says", reference) from None
 
 
 def _variant_or_fault(raw: Raw, position: int) -> WireVariant | Rejected:
     reference = f"#{position}"
     try:
         return msgspec.json.decode(raw, type=WireVariant)
-    except _UNREADABLE:
+    except UNREADABLE:
         pass
     try:
-        fields = _OBJECT.decode(raw)
-        reference = _reference(fields) or reference
+        fields = OBJECT.decode(raw)
+        reference = reference_of(fields) or reference
         for name, kind, reason in _VARIANT_FIELDS:
             if name in fields:
-                _field(fields, name, kind, reason, reference)
+                field_of(fields, name, kind, reason, reference)
     except PayloadError as error:
         return Rejected(reference, error.reason, error.detail)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Rejected(reference, "unreadable", "a variant that is not an object")
     return Rejected(reference, "missing_id", "id is missing")
 
 
 def _product(wire: WireStyle, variants: Iterable[WireVariant | Rejected], nul_possible: bool) -> ListedProduct:
-    _check_key(wire.id, "id")
+    check_key(wire.id, "id")
     if not wire.name.strip():
         raise PayloadError("missing_name", "name is empty", wire.id)
     if len(wire.name) > NAME_CAP:
         raise PayloadError("name_too_long", f"a name of {len(wire.name)} characters", wire.id)
     if wire.code is not None and len(wire.code) > KEY_CAP:
         raise PayloadError("code_too_long", f"a code of {len(wire.code)} characters", wire.id)
-    if nul_possible and _has_nul(wire):
+    if nul_possible and has_nul(wire, apart="variants"):
         raise PayloadError("nul_character", "a NUL character in the product", wire.id)
     good, rejected = _sorted_out(variants, nul_possible)
     if not good and not rejected:
@@ -277,11 +248,11 @@ def _sorted_out(
 
 
 def _variant(wire: WireVariant, position: int, nul_possible: bool) -> ListedVariant:
-    _check_key(wire.id, "id")
+    check_key(wire.id, "id")
     for name, code in (("code", wire.code), ("ean", wire.ean)):
         if code is not None and len(code) > KEY_CAP:
             raise PayloadError("code_too_long", f"{name} has {len(code)} characters", wire.id)
-    if nul_possible and _has_nul(wire):
+    if nul_possible and has_nul(wire):
         raise PayloadError("nul_character", "a NUL character in the variant", wire.id)
     price = currency = None
     if wire.price is not None:
@@ -295,7 +266,7 @@ def _variant(wire: WireVariant, position: int, nul_possible: bool) -> ListedVari
         wire.colour,
         price,
         currency,
-        None if wire.vat_rate is None else _decimal(wire.vat_rate, VAT_RATE, "bad_vat_rate", wire.id),
+        None if wire.vat_rate is None else plain_decimal(wire.vat_rate, VAT_RATE, "bad_vat_rate", wire.id),
         wire.stock,
     )
 
@@ -303,38 +274,4 @@ def _variant(wire: WireVariant, position: int, nul_possible: bool) -> ListedVari
 def _price(money: WireMoney, reference: str) -> tuple[Decimal, str]:
     if not CURRENCY.fullmatch(money.currency):
         raise PayloadError("bad_price", "the currency is not three capital letters", reference)
-    return _decimal(money.amount, AMOUNT, "bad_price", reference), money.currency
-
-
-def _decimal(text: str, pattern: re.Pattern[str], reason: str, reference: str) -> Decimal:
-    """A plain decimal. The pattern comes first: Decimal itself takes NaN, Infinity, exponents, `_` and other digits."""
-    number = _plain_decimal(text, pattern) if len(text) <= LONGEST_NUMBER else None
-    if number is None:
-        raise PayloadError(reason, "not a plain decimal number of the expected size", reference)
-    return number
-
-
-@lru_cache(maxsize=4096)
-def _plain_decimal(text: str, pattern: re.Pattern[str]) -> Decimal | None:
-    """Remembered: a shop has far fewer prices than variants."""
-    return Decimal(text) if pattern.fullmatch(text) else None
-
-
-def _check_key(text: str, name: str) -> None:
-    if not text.strip():
-        raise PayloadError("missing_id", f"{name} is empty")
-    if len(text) > KEY_CAP:
-        raise PayloadError("id_too_long", f"{name} has {len(text)} characters", text[:KEY_CAP].replace("\x00", ""))
-    if "\x00" in text:
-        raise PayloadError("nul_character", f"a NUL character in {name}", text.replace("\x00", ""))
-
-
-def _has_nul(value: object) -> bool:
-    """Whether any text in it has a NUL, which PostgreSQL can't store. Its variants are asked one by one."""
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, Sequence):
-        return any(_has_nul(one) for one in value)
-    if isinstance(value, Struct):
-        return any(_has_nul(getattr(value, name)) for name in value.__struct_fields__ if name != "variants")
-    return False
+    return plain_decimal(money.amount, AMOUNT, "bad_price", reference), money.currency

@@ -6,7 +6,7 @@ What belongs here: which page is asked for when. What does not: what is in a pag
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
@@ -34,7 +34,7 @@ def read_pages(
     in_flight: int = 1,
     channel: str = "",
     operation: str = "",
-) -> Iterator[P]:
+) -> Generator[P, None, None]:
     """All pages from `start_cursor` on, in order, fetched while the consumer works on the one before.
 
     Args:

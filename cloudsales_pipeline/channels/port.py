@@ -173,6 +173,132 @@ class OrderPage(Struct, frozen=True):
     next_cursor: str | None
 
 
+class ChannelOrderStatus(StrEnum):
+    """What a channel says of an order. `unknown`: a word that nobody here knows, which is held and not guessed."""
+
+    NEW = "new"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    RETURNED = "returned"
+    UNKNOWN = "unknown"
+
+
+class PaymentMethod(StrEnum):
+    """How the buyer pays."""
+
+    CARD = "card"
+    CASH_ON_DELIVERY = "cash_on_delivery"
+    BANK_TRANSFER = "bank_transfer"
+    UNKNOWN = "unknown"
+
+
+class PaymentStatus(StrEnum):
+    """Whether the buyer has paid."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    REFUNDED = "refunded"
+    UNKNOWN = "unknown"
+
+
+class DeliveryMethod(StrEnum):
+    """How the goods reach the buyer."""
+
+    COURIER = "courier"
+    LOCKER = "locker"
+    STORE_PICKUP = "store_pickup"
+    UNKNOWN = "unknown"
+
+
+class OrderHead(Struct, frozen=True):
+    """What is known of an order without reading the rest."""
+
+    order_id: str
+    revision: int
+    updated_at: datetime
+
+
+class OrderLine(Struct, frozen=True, kw_only=True):
+    """One line: `quantity` pieces (1 or more) at `unit_price`, tax included; `returned` of them the channel says come back."""
+
+    line_id: str
+    variant_id: str
+    code: str | None
+    ean: str | None
+    name: str
+    quantity: int
+    unit_price: Decimal
+    vat_rate: Decimal | None
+    returned: int
+
+
+class OrderDiscount(Struct, frozen=True):
+    """A discount, tax included, as a positive amount; on one line, or on the order where `line_id` is None."""
+
+    code: str | None
+    line_id: str | None
+    amount: Decimal
+
+
+class Company(Struct, frozen=True):
+    """A buyer that is a company."""
+
+    name: str
+    tax_id: str | None
+    registration_number: str | None
+
+
+class Address(Struct, frozen=True):
+    """Where something goes. Texts as they came; `country` is ISO 3166-1 alpha-2."""
+
+    name: str
+    phone: str | None
+    street: str
+    city: str
+    county: str | None
+    postal_code: str | None
+    country: str
+    locker_id: str | None
+
+
+class Buyer(Struct, frozen=True):
+    """Who bought: personal data, as all of `Address` is."""
+
+    name: str
+    email: str | None
+    phone: str | None
+    company: Company | None
+
+
+class ChannelOrder(Struct, frozen=True, kw_only=True):
+    """One revision of an order as the channel shows it, with all it carries. Money is tax included, in `currency`.
+
+    `unknown` names the fields whose word nobody here knows (`status`, `payment_method`, …): the order is taken in, its stock
+    held, and a person looks.
+    """
+
+    order_id: str
+    revision: int
+    status: ChannelOrderStatus
+    placed_at: datetime
+    updated_at: datetime
+    buyer: Buyer
+    billing: Address | None
+    delivery: Address
+    payment_method: PaymentMethod
+    payment_status: PaymentStatus
+    paid_at: datetime | None
+    delivery_method: DeliveryMethod
+    courier: str | None
+    delivery_price: Decimal
+    currency: str
+    lines: tuple[OrderLine, ...]
+    discounts: tuple[OrderDiscount, ...]
+    total: Decimal
+    note: str | None
+    unknown: tuple[str, ...] = ()
+
+
 class AcknowledgeOutcome(StrEnum):
     """What became of an acknowledgement."""
 
@@ -265,6 +391,20 @@ class SalesChannel(Protocol):
 
     def orders(self, cursor: str | None = None, updated_since: datetime | None = None) -> OrderPage:
         """One page of orders, ordered by when they last changed."""
+
+    def order_head(self, payload: bytes) -> OrderHead:
+        """Id, revision and time of a raw order, cheaply.
+
+        Raises:
+            PayloadError: one of them can't be read.
+        """
+
+    def parse_order(self, payload: bytes) -> ChannelOrder:
+        """A raw order as ours.
+
+        Raises:
+            PayloadError: it can't be taken in as it is, with a reason code and the line's id where it is a line's.
+        """
 
     def acknowledge(self, order_id: str) -> AcknowledgeOutcome:
         """Say that we hold the order; repeating it changes nothing."""

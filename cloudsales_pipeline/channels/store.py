@@ -21,9 +21,11 @@ from cloudsales_pipeline.channels.port import (
     AcknowledgeOutcome,
     Capabilities,
     CategoryPage,
+    ChannelOrder,
     ListedProduct,
     OfferedStock,
     OrderDocument,
+    OrderHead,
     OrderPage,
     OrderStatus,
     Paging,
@@ -231,6 +233,14 @@ class Store:
     def orders(self, cursor: str | None = None, updated_since: datetime | None = None) -> OrderPage:
         """None: what a store sells comes as movements."""
         return OrderPage((), None)
+
+    def order_head(self, payload: bytes) -> OrderHead:
+        """A store has no orders, so nothing is one of its."""
+        raise PayloadError("unreadable", "a store has no orders")
+
+    def parse_order(self, payload: bytes) -> ChannelOrder:
+        """A store has no orders, so nothing is one of its."""
+        raise PayloadError("unreadable", "a store has no orders")
 
     def acknowledge(self, order_id: str) -> AcknowledgeOutcome:
         """A store knows no orders."""

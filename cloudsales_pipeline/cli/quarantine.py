@@ -19,7 +19,7 @@ def quarantine() -> None:
 
 @app.command("list")
 def list_open(
-    stage: Annotated[str | None, typer.Option(help="listing, catalog, match or stock.")] = None,
+    stage: Annotated[str | None, typer.Option(help="listing, catalog, match, stock or orders.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only this channel.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 100,
     as_json: Json = False,

@@ -21,7 +21,8 @@ PUBLISHED = ("requests", "pushed", "acknowledged", "stale", "rejected", "held", 
 COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
 READ_BACK = ("read", "agreed", "drifted", "corrected", "suspected", "not_shown", "ghosts", "never_acknowledged", "round")
 FILES = ("files_taken", "files_taken_before", "files_refused", "files_waiting", "files_failed")
-TOLD = (*FILES, *COUNTS, *PUBLISHED, *READ_BACK)
+ORDERED = ("new", "amended", "reserved", "waiting", "served", "acknowledged")
+TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *PUBLISHED, *READ_BACK)))
 
 
 class JobFailedError(CloudSalesError):

@@ -35,11 +35,14 @@ def _simulate() -> None:
 def fashionup(
     data: Annotated[Path | None, typer.Option(help="A JSON file: categories, products, orders in the contract's shapes.")] = None,
     styles: Annotated[int | None, typer.Option(min=0, max=200_000, help="Generate so many styles (300 without --data).")] = None,
-    seed: Annotated[int, typer.Option(help="Same seed: same listing, same faults.")] = 1,
+    seed: Annotated[int, typer.Option(help="Same seed: same listing, same faults, same buyers.")] = 1,
     faults: Annotated[FaultLevel, typer.Option(help="How much goes wrong.")] = FaultLevel.NONE,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8900,
     token: Annotated[str | None, typer.Option(envvar="FASHIONUP_TOKEN", help="The token that requests must carry.")] = None,
     latency_ms: Annotated[float, typer.Option(min=0, max=60_000, help="Each answer of the API waits so long.")] = 0,
+    orders_per_minute: Annotated[
+        float, typer.Option(min=0, max=60_000, help="Buyers order so much of what is offered; some pay later, cancel or return.")
+    ] = 0,
     host: Annotated[str, typer.Option(hidden=True)] = "127.0.0.1",
 ) -> None:
     """Serve a simulated FashionUp on 127.0.0.1 until it is stopped; the printed line ends with the base URL."""
@@ -56,6 +59,7 @@ def fashionup(
             seed=seed,
             token=token or server.DEFAULT_TOKEN,
             latency_ms=latency_ms,
+            orders_per_minute=orders_per_minute,
             announce=_announce,
         )
     except CloudSalesError as error:

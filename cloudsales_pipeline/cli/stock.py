@@ -89,11 +89,12 @@ def load(
     as_json: Json = False,
 ) -> None:
     """Take in a file of movements, once by its content. Rows that can't be posted go to quarantine, and are shown."""
+    from cloudsales_pipeline.orders.serving import serve
     from cloudsales_pipeline.stock.files import load_file
 
     with project() as (settings, engine):
         _know_settings(engine, settings)
-        result = load_file(engine, file, timezone=settings.timezone, encoding=encoding)
+        result = load_file(engine, file, timezone=settings.timezone, encoding=encoding, then=serve)
     told = {name: getattr(result, name) for name in ("rows_in", "loaded", "unchanged", "quarantined")}
     note = "this content was taken in before; nothing was done" if result.taken_before else ""
     print_rows([{"file": file.name, **told, "note": note}], as_json=as_json, title="Movements")
@@ -107,17 +108,24 @@ def load(
 
 @app.command()
 def show(sku: Sku, as_json: Json = False) -> None:
-    """A product's levels, its last movements, and what each channel shows of it."""
+    """A product's levels, its last movements, which orders hold it or wait for it, and what each channel shows of it."""
+    from cloudsales_pipeline.orders.story import held_for, waiting_for
     from cloudsales_pipeline.stock.story import levels_of, movements_of, publications_of
 
+    parts = {
+        "levels": (levels_of, f"{sku}: what is there"),
+        "movements": (movements_of, "Last movements, newest first"),
+        "reservations": (held_for, "Held for orders, the oldest first (at most 100)"),
+        "waiting": (waiting_for, "Orders that wait for it, in the order in which they are served (at most 100)"),
+        "publications": (publications_of, "What channels should show, and were told"),
+    }
     with project() as (_, engine), engine.connect() as connection:
-        levels, movements, told = levels_of(connection, sku), movements_of(connection, sku), publications_of(connection, sku)
+        found = {name: ask(connection, sku) for name, (ask, _title) in parts.items()}
     if as_json:
-        print_rows([{"levels": levels, "movements": movements, "publications": told}], as_json=True)
+        print_rows([found], as_json=True)
         return
-    print_rows(levels, as_json=False, title=f"{sku}: what is there")
-    print_rows(movements, as_json=False, title="Last movements, newest first")
-    print_rows(told, as_json=False, title="What channels should show, and were told")
+    for name, (_ask, title) in parts.items():
+        print_rows(found[name], as_json=False, title=title)
 
 
 @app.command()
@@ -199,6 +207,7 @@ def offers(
 
 
 def _post(at: str | None, *legs: tuple[str, str, int], sku: str, reference: str) -> None:
+    from cloudsales_pipeline.orders.serving import serve
     from cloudsales_pipeline.stock.movements import Movement, post
 
     with project() as (settings, engine):
@@ -207,7 +216,7 @@ def _post(at: str | None, *legs: tuple[str, str, int], sku: str, reference: str)
         movements: list[Movement] = [
             Movement(reference, warehouse, sku, reason, quantity, instant) for reason, warehouse, quantity in legs
         ]
-        result = post(engine, movements)
+        result = post(engine, movements, then=serve)
     if result.refused:
         raise _refusal(result.refused[0])
     if result.unchanged:

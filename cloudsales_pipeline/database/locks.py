@@ -25,13 +25,14 @@ STOCK_PUSH_LOCK = 7_301_004
 """With the channel's hash as second number: one publisher of a channel's stock at a time. Its holder waits for no other
 advisory lock (stock.lease)."""
 
-
 STOCK_RULES_LOCK = 7_301_005
 """One transaction at a time brings the settings' stock rules into the database; taken before any other lock of its own."""
 
-
 STOCK_INBOX_LOCK = 7_301_006
 """With the channel's hash as second number: one at a time takes files out of a channel's inbox."""
+
+ORDER_INTAKE_LOCK = 7_301_008
+"""With the channel's hash as second number: one process at a time asks a channel for orders and tells it of those we hold."""
 
 
 def lock_catalogue(connection: Connection) -> None:
@@ -57,6 +58,13 @@ def listing_import_lock(engine: Engine, channel: str) -> Iterator[bool]:
 def stock_inbox_lock(engine: Engine, channel: str) -> Iterator[bool]:
     """Hold the lock of the channel's inbox; yields False where another process holds it."""
     with _channel_lock(engine, STOCK_INBOX_LOCK, channel) as held:
+        yield held
+
+
+@contextmanager
+def order_intake_lock(engine: Engine, channel: str) -> Iterator[bool]:
+    """Hold the channel's turn to be asked for orders and told of them; yields False where another process holds it."""
+    with _channel_lock(engine, ORDER_INTAKE_LOCK, channel) as held:
         yield held
 
 

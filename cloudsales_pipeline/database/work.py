@@ -5,6 +5,8 @@ What belongs here: when to try again (F-21, F-22). What does not: any statement.
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 ATTEMPTS = 5
+PAUSE_SECONDS = 0.01
 AGAIN = frozenset({"40P01", "40001"})  # a deadlock, a failed serialization: the transaction is rolled back as a whole
 
 T = TypeVar("T")
@@ -46,6 +49,7 @@ def unit_of_work(
                 raise
             if attempt == ATTEMPTS:
                 raise _given_up(error, lost) from None
+            time.sleep(random.uniform(0, PAUSE_SECONDS * 2**attempt))  # noqa: S311 - two that met should not meet again
     raise AssertionError("not reached")
 
 

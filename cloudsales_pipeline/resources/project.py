@@ -17,6 +17,7 @@ from cloudsales_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
+    from cloudsales_pipeline.channels.limits import TransportLimits
     from cloudsales_pipeline.channels.port import Fetcher, SalesChannel
 
 
@@ -47,15 +48,19 @@ class Project(dg.ConfigurableResource[None]):
             engine.dispose()
 
     @contextmanager
-    def channel(self, name: str, engine: Engine) -> Iterator[SalesChannel]:
+    def channel(self, name: str, engine: Engine, *, limits: TransportLimits | None = None) -> Iterator[SalesChannel]:
         """The channel that the settings call `name`, closed at the end; `engine` shares its rate limit with all processes.
+
+        Args:
+            limits: the bounds of a call, where the defaults don't fit.
 
         Raises:
             SettingsError: no such channel, or its token is not set.
         """
         from cloudsales_pipeline.channels.registry import open_channel
 
-        channel = open_channel(name, self.settings().channel(name), database=engine)
+        bounds = {} if limits is None else {"limits": limits}
+        channel = open_channel(name, self.settings().channel(name), database=engine, **bounds)
         try:
             yield channel
         finally:

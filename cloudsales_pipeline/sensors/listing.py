@@ -4,29 +4,23 @@ Each asks the tables what is due, with one cheap query; a cursor or a run key is
 """
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from cloudsales_pipeline.assets.jobs import fetch_images, import_catalog
 from cloudsales_pipeline.checks.listing import ASSET, CHECK, freshness_metadata, import_ages, late
-from cloudsales_pipeline.resources.channels import PARTITION_TAG, importing_channels, partition_changes, wanted_partitions
+from cloudsales_pipeline.resources.channels import importing_channels, partition_changes, wanted_partitions
 from cloudsales_pipeline.resources.failures import clear_failures
 from cloudsales_pipeline.resources.project import Project
+from cloudsales_pipeline.sensors.runs import failed_lately, under_way
 from cloudsales_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 PAUSE = timedelta(minutes=10)
-UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dg.sensor(
@@ -75,7 +69,7 @@ def listing_changed(context: dg.SensorEvaluationContext, project: Project) -> dg
     with clear_failures(), project.engine() as engine, engine.connect() as connection:
         channels = importing_channels(project.settings())
         pending = _pending(connection, channels)
-    free = [row for row in pending if not row["rejected"] and not _under_way(context, "import_catalog", row["channel"])]
+    free = [row for row in pending if not row["rejected"] and not under_way(context, "import_catalog", row["channel"])]
     if not free:
         return dg.SkipReason(_why_not(pending))
     requests = [
@@ -99,7 +93,7 @@ def images_due(context: dg.SensorEvaluationContext, project: Project) -> dg.Sens
     free = [
         channel
         for channel in due
-        if not _under_way(context, "fetch_images", channel) and not _failed_lately(context, "fetch_images", channel)
+        if not under_way(context, "fetch_images", channel) and not failed_lately(context, "fetch_images", channel, PAUSE)
     ]
     if not free:
         return dg.SkipReason("a run is under way, or failed a few minutes ago" if due else "no image is due")
@@ -131,22 +125,6 @@ def listing_freshness(context: dg.SensorEvaluationContext, project: Project) -> 
         metadata=freshness_metadata(ages),
     )
     return dg.SensorResult(asset_events=[seen], cursor=cursor)
-
-
-def _under_way(context: dg.SensorEvaluationContext, job: str, channel: str) -> bool:
-    runs = dg.RunsFilter(job_name=job, statuses=UNDER_WAY, tags={PARTITION_TAG: channel})
-    return bool(context.instance.get_run_ids(runs, limit=1))
-
-
-def _failed_lately(context: dg.SensorEvaluationContext, job: str, channel: str) -> bool:
-    """Whether a run failed within PAUSE: what fails at once would otherwise be started again at each tick, for ever."""
-    failed = dg.RunsFilter(
-        job_name=job,
-        statuses=[dg.DagsterRunStatus.FAILURE],
-        tags={PARTITION_TAG: channel},
-        updated_after=datetime.now(UTC) - PAUSE,
-    )
-    return bool(context.instance.get_run_ids(failed, limit=1))
 
 
 def _why_not(pending: list[dict[str, Any]]) -> str:

@@ -36,11 +36,11 @@ def stock_deltas(context: dg.SensorEvaluationContext, project: Project) -> dg.Se
     """Publish until shortly before the next tick."""
     begun = time.monotonic()
     with clear_failures(), project.engine() as engine:
-        from cloudsales_pipeline.stock.publishing import publish_all
+        from cloudsales_pipeline.stock.publishing import LEAST_SECONDS, publish_all
 
         settings = project.settings()
         # What came before counts too: a tick that is not over when the daemon looks again, 5 s after its start, costs 5 s more.
-        results = publish_all(settings, engine, seconds=TICK_SECONDS - (time.monotonic() - begun))
+        results = publish_all(settings, engine, seconds=max(LEAST_SECONDS, TICK_SECONDS - (time.monotonic() - begun)))
         reported: dict[str, float] = json.loads(context.cursor or "{}")
         now = time.time()
         ripe = [
@@ -48,8 +48,7 @@ def stock_deltas(context: dg.SensorEvaluationContext, project: Project) -> dg.Se
         ]
         if not ripe:
             return dg.SkipReason(_told(results))
-        objective = settings.stock.lag_objective
-        events = [_materialization(engine, name, results[name], objective) for name in ripe]
+        events = [_materialization(engine, name, results[name], settings.lag_objective(name)) for name in ripe]
     return dg.SensorResult(asset_events=events, cursor=json.dumps(reported | dict.fromkeys(ripe, now)))
 
 

@@ -17,7 +17,7 @@ from cloudsales_pipeline.errors import CloudSalesError, describe_unexpected
 from cloudsales_pipeline.resources.channels import INBOX_CHANNELS, PARTITION_TAG
 from cloudsales_pipeline.resources.failures import clear_failures
 from cloudsales_pipeline.resources.project import Project
-from cloudsales_pipeline.sensors.listing import UNDER_WAY
+from cloudsales_pipeline.sensors.runs import UNDER_WAY
 from cloudsales_pipeline.settings import ChannelSettings
 from cloudsales_pipeline.stock.channels import inbox_channels
 

@@ -61,7 +61,7 @@ class Site:
 
     def _place_order(self) -> Response:
         try:
-            return _json(self._state.place_order(), 201)
+            return _json(self._state.place_order(only_offered=True), 201)
         except InputError as error:
             return problem(409, error.message)
 

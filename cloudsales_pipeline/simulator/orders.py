@@ -1,90 +1,177 @@
 """Orders as the simulated channel makes them: buyers, addresses, lines and totals, invented but well formed.
 
-What belongs here: making one order's JSON. What does not: keeping and changing orders (`state`).
+What belongs here: one order's JSON, new or changed, as functions without memory. What does not: keeping orders, and what they
+take from the offer (`state`).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any, NamedTuple
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from cloudsales_pipeline.simulator.goods import Sellable
 
 FIRST_NAMES = ("Andreea", "Mihai", "Ioana", "Ștefan", "Elena", "Răzvan", "Țuca", "Cristina", "Dragoș", "Anamaria")
 LAST_NAMES = ("Moldovanu", "Brașoveanu", "Câmpeanu", "Vlădescu", "Stănciulescu", "Ardeleanu", "Înțeleptu")
 STREETS = ("Strada Teiului", "Bulevardul Castanilor", "Aleea Frasinului", "Strada Fântânii", "Calea Vișinului")
 CITIES = (("Cluj-Napoca", "Cluj", "400001"), ("Iași", "Iași", "700001"), ("Brașov", "Brașov", "500001"),
           ("Timișoara", "Timiș", "300001"), ("București", "București", "010001"), ("Târgu Mureș", "Mureș", "540001"))  # fmt: skip
+COMPANIES = ("Atelier Nordic SRL", "Croitoria Veche SRL", "Vitrina de Sud SA", "Buticul Ană PFA")
+NOTES = (None, None, None, "Vă rog sunați înainte de livrare.", "Interfon 12, etaj 3.\nMulțumesc!")
+COURIERS = (None, "Sameday", "FAN Courier")
+DISCOUNTS = {"TOAMNA10": Decimal("0.10"), "CLIENT5": Decimal("0.05")}  # on the order, on a line
+CENT = Decimal("0.01")
 STREET_NUMBERS = 120
 DELIVERY_PRICES = {"courier": Decimal("19.99"), "locker": Decimal("12.99"), "store_pickup": Decimal("0.00")}
 
 
-class Sellable(NamedTuple):
-    """What an order line needs to know of a variant."""
-
-    variant_id: str
-    code: str | None
-    ean: str | None
-    name: str
-    amount: Decimal
-    currency: str
-    vat_rate: str
+Bought = tuple[Sellable, int]
 
 
-def make_order(order_id: str, now: str, sellables: Sequence[Sellable], chance: random.Random) -> dict[str, Any]:
-    """A new order of one to three of these variants, placed at `now` (RFC 3339).
+def make_order(order_id: str, now: str, bought: Sequence[Bought], chance: random.Random) -> dict[str, Any]:
+    """A new order of these variants and pieces, all in one currency, placed at `now` (RFC 3339).
 
     Its total is lines + delivery − discounts to the cent. Buyers' addresses end in `.invalid`: nobody can be written to.
     """
-    chosen = chance.sample(sellables, min(len(sellables), chance.choice((1, 1, 2, 3))))
-    lines = [_line(number, sellable, chance) for number, sellable in enumerate(chosen, start=1)]
-    currency = chosen[0].currency
+    lines = [_line(str(number), sellable, quantity) for number, (sellable, quantity) in enumerate(bought, start=1)]
+    currency = bought[0][0].currency
     method = chance.choice(tuple(DELIVERY_PRICES))
-    goods = sum((Decimal(line["unit_price"]["amount"]) * line["quantity"] for line in lines), Decimal(0))
-    discounts = _discounts(goods, currency, chance)
-    total = goods + DELIVERY_PRICES[method] - sum((Decimal(d["amount"]["amount"]) for d in discounts), Decimal(0))
     paid = chance.random() < 0.5
     address = _address(chance, method)
-    return {
-        "id": order_id,
-        "revision": 1,
-        "status": "paid" if paid else "new",
-        "created_at": now,
-        "updated_at": now,
-        "customer": {"name": address["name"], "email": f"buyer-{order_id.lower()}@example.invalid", "phone": address["phone"]},
-        "billing_address": {**address, "locker_id": None},
-        "delivery_address": address,
-        "payment": {
-            "method": "card" if paid else chance.choice(("cash_on_delivery", "bank_transfer")),
-            "status": "paid" if paid else "pending",
-            "paid_at": now if paid else None,
-        },
-        "delivery": {"method": method, "courier": None, "price": _money(DELIVERY_PRICES[method], currency)},
-        "lines": lines,
-        "discounts": discounts,
-        "total": _money(total, currency),
-        "note": chance.choice((None, None, "Vă rog sunați înainte de livrare.")),
-    }
+    delivery = {"method": method, "courier": _courier(method, chance), "price": _money(DELIVERY_PRICES[method], currency)}
+    return _with_total(
+        {
+            "id": order_id,
+            "revision": 1,
+            "status": "paid" if paid else "new",
+            "created_at": now,
+            "updated_at": now,
+            "customer": _customer(order_id, address, chance),
+            "billing_address": {**address, "locker_id": None},
+            "delivery_address": address,
+            "payment": {
+                "method": "card" if paid else chance.choice(("cash_on_delivery", "bank_transfer")),
+                "status": "paid" if paid else "pending",
+                "paid_at": now if paid else None,
+            },
+            "delivery": delivery,
+            "lines": lines,
+            "discounts": _discounts(lines, currency, chance),
+            "total": _money(Decimal(0), currency),
+            "note": chance.choice(NOTES),
+        }
+    )
 
 
-def _line(number: int, sellable: Sellable, chance: random.Random) -> dict[str, Any]:
+def with_lines(order: dict[str, Any], bought: Sequence[Bought]) -> dict[str, Any]:
+    """The order with these variants and pieces instead; a variant that stays keeps its line's id, price and returns.
+
+    Discounts are worked out again, those of lines that are gone fall away.
+
+    Raises:
+        ValueError: no pieces of a line, or fewer than were returned.
+    """
+    kept = {line["variant_id"]: line for line in reversed(order["lines"])}
+    number = max((int(line["id"]) for line in order["lines"] if line["id"].isdigit()), default=0)
+    lines = []
+    for sellable, quantity in bought:
+        line = kept.pop(sellable.variant_id, None)
+        if line is None:
+            number += 1
+            line = _line(str(number), sellable, quantity)
+        if quantity < max(1, line["returned_quantity"]):
+            raise ValueError(f"line {line['id']} of {order['id']} can't have {quantity} pieces")
+        lines.append({**line, "quantity": quantity})
+    ids = {line["id"] for line in lines} | {None}
+    discounts = [one for one in order["discounts"] if one["line_id"] in ids]
+    return _with_total({**order, "lines": lines, "discounts": [_again(one, lines) for one in discounts]})
+
+
+def with_returns(order: dict[str, Any], pieces: dict[str, int]) -> dict[str, Any]:
+    """The order with so many more pieces of these lines returned; wholly returned, it says so. The total stays.
+
+    Raises:
+        ValueError: a line that the order has not, or more than is left of it.
+    """
+    lines = {line["id"]: line for line in order["lines"]}
+    for line_id, count in pieces.items():
+        line = lines.get(line_id)
+        if line is None or not 0 < count <= line["quantity"] - line["returned_quantity"]:
+            raise ValueError(f"line {line_id} of {order['id']} has not {count} pieces left to return")
+        lines[line_id] = {**line, "returned_quantity": line["returned_quantity"] + count}
+    changed = {**order, "lines": list(lines.values())}
+    if any(line["returned_quantity"] < line["quantity"] for line in lines.values()):
+        return changed
+    return refunded({**changed, "status": "returned"})
+
+
+def refunded(order: dict[str, Any]) -> dict[str, Any]:
+    """The order, its money given back where it was paid."""
+    paid = order["payment"].get("status") == "paid"
+    return {**order, "payment": {**order["payment"], "status": "refunded"}} if paid else order
+
+
+def total_of(order: dict[str, Any]) -> Decimal:
+    """What the lines, the delivery and the discounts come to."""
+    discounts = sum((Decimal(one["amount"]["amount"]) for one in order["discounts"]), Decimal(0))
+    return _goods(order["lines"]) + Decimal(order["delivery"]["price"]["amount"]) - discounts
+
+
+def _with_total(order: dict[str, Any]) -> dict[str, Any]:
+    return {**order, "total": _money(total_of(order), order["total"]["currency"])}
+
+
+def _goods(lines: Sequence[dict[str, Any]]) -> Decimal:
+    return sum((Decimal(line["unit_price"]["amount"]) * line["quantity"] for line in lines), Decimal(0))
+
+
+def _line(line_id: str, sellable: Sellable, quantity: int) -> dict[str, Any]:
     return {
-        "id": str(number),
+        "id": line_id,
         "variant_id": sellable.variant_id,
         "code": sellable.code,
         "ean": sellable.ean,
         "name": sellable.name,
-        "quantity": chance.choice((1, 1, 1, 2)),
+        "quantity": quantity,
         "unit_price": _money(sellable.amount, sellable.currency),
         "vat_rate": sellable.vat_rate,
         "returned_quantity": 0,
     }
 
 
-def _discounts(goods: Decimal, currency: str, chance: random.Random) -> list[dict[str, Any]]:
-    if chance.random() > 0.25:
-        return []
-    return [{"code": "TOAMNA10", "line_id": None, "amount": _money(goods / 10, currency)}]
+def _discounts(lines: Sequence[dict[str, Any]], currency: str, chance: random.Random) -> list[dict[str, Any]]:
+    found = []
+    if chance.random() < 0.25:
+        found.append({"code": "TOAMNA10", "line_id": None, "amount": _money(Decimal(0), currency)})
+    if chance.random() < 0.15:
+        found.append({"code": "CLIENT5", "line_id": chance.choice(lines)["id"], "amount": _money(Decimal(0), currency)})
+    return [_again(one, lines) for one in found]
+
+
+def _again(discount: dict[str, Any], lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The discount on what it now applies to; one with a code that is none of ours stays, up to what there is."""
+    base = _goods([line for line in lines if discount["line_id"] in (None, line["id"])])
+    rate = DISCOUNTS.get(discount["code"] or "")
+    amount = min(base, Decimal(discount["amount"]["amount"])) if rate is None else base * rate
+    return {**discount, "amount": _money(amount, discount["amount"]["currency"])}
+
+
+def _customer(order_id: str, address: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+    company = None
+    if chance.random() < 0.2:
+        company = {
+            "name": chance.choice(COMPANIES),
+            "tax_id": f"RO{chance.randint(10_000_000, 49_999_999)}",
+            "registration_number": f"J{chance.randint(1, 40)}/{chance.randint(1, 9_999)}/{chance.randint(2005, 2025)}",
+        }
+    email = f"buyer-{order_id.lower()}@example.invalid"
+    return {"name": address["name"], "email": email, "phone": address["phone"], "company": company}
+
+
+def _courier(method: str, chance: random.Random) -> str | None:
+    return None if method == "store_pickup" else chance.choice(COURIERS)
 
 
 def _address(chance: random.Random, method: str) -> dict[str, Any]:
@@ -102,4 +189,4 @@ def _address(chance: random.Random, method: str) -> dict[str, Any]:
 
 
 def _money(amount: Decimal, currency: str) -> dict[str, str]:
-    return {"amount": f"{amount:.2f}", "currency": currency}
+    return {"amount": str(amount.quantize(CENT, ROUND_HALF_UP)), "currency": currency}

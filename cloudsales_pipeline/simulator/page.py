@@ -9,7 +9,8 @@ import json
 from html import escape
 from typing import Any
 
-from cloudsales_pipeline.simulator.state import Offer, State
+from cloudsales_pipeline.simulator.shop import Offer
+from cloudsales_pipeline.simulator.state import State
 
 PRODUCTS_SHOWN = 24
 ORDERS_SHOWN = 8
@@ -40,7 +41,7 @@ def render(state: State) -> str:
         "brands and buyers are invented; the seller API is under /v1 and asks for a token.</p></header><main>"
         f"<ul class=counts>{''.join(_count(name, number) for name, number in counts.items())}</ul>"
         f"<h2>On sale (first {len(shown)})</h2><div class=grid>{cards}</div>"
-        f"<h2>Last orders</h2>{_orders(state.orders()[-ORDERS_SHOWN:])}"
+        f"<h2>Last orders</h2>{_orders(state.last_orders(ORDERS_SHOWN))}"
         "<form method=post action=/_simulator/order><p><button>Place a random order</button></form></main></html>"
     )
 

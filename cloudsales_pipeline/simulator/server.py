@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from cloudsales_pipeline.errors import InputError
 from cloudsales_pipeline.simulator.app import create_app
+from cloudsales_pipeline.simulator.buyers import buying
 from cloudsales_pipeline.simulator.faults import Level
 from cloudsales_pipeline.simulator.injection import TRANSPORT
 from cloudsales_pipeline.simulator.problems import problem_body
@@ -58,6 +59,7 @@ def running(
     port: int = 0,
     token: str = DEFAULT_TOKEN,
     latency_ms: float = 0,
+    orders_per_minute: float = 0,
 ) -> Iterator[RunningServer]:
     """A server in a thread, for tests and the demo; it is stopped at the end of the block.
 
@@ -67,11 +69,12 @@ def running(
         port: 0 takes a free one.
         token: the bearer token that requests must carry.
         latency_ms: each answer of the API waits so long.
+        orders_per_minute: buyers order so much, chosen by `seed`, while it runs.
 
     Raises:
         InputError: the port is taken.
     """
-    with _listening(LOOPBACK, port) as listener:
+    with _listening(LOOPBACK, port) as listener, buying(state, orders_per_minute, seed):
         server, running_server = _prepare(state, listener, faults, seed, token, latency_ms)
         thread = threading.Thread(target=server.run, args=([listener],), name="fashionup-simulator", daemon=True)
         thread.start()
@@ -92,6 +95,7 @@ def serve(
     seed: int = 0,
     token: str = DEFAULT_TOKEN,
     latency_ms: float = 0,
+    orders_per_minute: float = 0,
     announce: Callable[[RunningServer], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT, in the main thread; `announce` is called when the server listens.
@@ -107,7 +111,7 @@ def serve(
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             announce(running_server)  # the socket listens already: who connects now waits in its queue
-            with contextlib.suppress(KeyboardInterrupt):
+            with contextlib.suppress(KeyboardInterrupt), buying(state, orders_per_minute, seed):
                 server.run([listener])
         finally:
             signal.signal(signal.SIGTERM, before)

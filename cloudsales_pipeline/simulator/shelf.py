@@ -49,6 +49,10 @@ class Shelf:
         """All of them, in order."""
         return list(self._entries)
 
+    def last(self, count: int) -> list[Entry]:
+        """The last ones, in order."""
+        return self._entries[-count:]
+
     def put(self, entry: Entry) -> None:
         """Add the entry, or replace the one with its key."""
         self._views.clear()

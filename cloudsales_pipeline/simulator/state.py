@@ -1,7 +1,7 @@
-"""The simulated channel's memory: listing, offered stock, orders and their documents, behind one lock.
+"""The simulated channel's memory: the shop, its orders and their documents, behind one lock.
 
-What belongs here: what the channel holds and the rules by which it changes. What does not: HTTP (`api`), faults (`faults`),
-making data (`fashion`, `orders`) and reading files (`datafile`).
+What belongs here: orders, what they take from the offer, and the rules by which they change. What does not: listing and offered
+stock (`shop`), HTTP (`api`), faults (`faults`), making data (`fashion`, `orders`) and reading files (`datafile`).
 
 Every public method may be called from any thread: a test changes the state while the server answers.
 """
@@ -10,41 +10,37 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from threading import RLock
 from typing import Any, NamedTuple
 
 from cloudsales_pipeline.errors import InputError
-from cloudsales_pipeline.simulator import datafile
 from cloudsales_pipeline.simulator.faults import FaultPlan
-from cloudsales_pipeline.simulator.orders import Sellable, make_order
-from cloudsales_pipeline.simulator.shapes import PLACEHOLDER_ORIGIN, Listing, encode
-from cloudsales_pipeline.simulator.shelf import Entry, Key, Page, Shelf
+from cloudsales_pipeline.simulator.goods import Sellable
+from cloudsales_pipeline.simulator.orders import Bought, make_order, refunded, with_lines, with_returns
+from cloudsales_pipeline.simulator.shapes import Listing, encode
+from cloudsales_pipeline.simulator.shelf import Entry, Key
+from cloudsales_pipeline.simulator.shop import Offer, Shop, stamp_of
 
-MOST_PIECES = 1_000_000
-HIGHEST_VERSION = 2**63 - 1
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 FINAL = ("cancelled", "returned")
-SELLABLES_KEPT = 5_000  # enough variety for random orders
+TRIES = 50  # to find by chance something that is offered
 
 
-class Offer(NamedTuple):
-    """What is offered of a variant; version -1 means that the seller never said."""
+class Sale(NamedTuple):
+    """Pieces that a buyer took, and what was offered of them at that moment (and under which version)."""
 
-    quantity: int
-    version: int
-
-
-class StockWrite(NamedTuple):
-    """One item of a PUT /stock as it was judged: set, stale, unknown_variant or rejected."""
-
+    order_id: str
     variant_id: str
     quantity: int
+    offered: int
     version: int
-    result: str
-    detail: str = ""
+    sold_at: datetime
+
+    @property
+    def beyond_offer(self) -> int:
+        """Pieces sold that were not offered."""
+        return max(0, self.quantity - self.offered)
 
 
 class Document(NamedTuple):
@@ -65,7 +61,7 @@ class FinalOrderError(Exception):
     """A cancelled or returned order takes no other status."""
 
 
-class State:
+class State(Shop):
     """One channel's memory.
 
     Args:
@@ -74,18 +70,13 @@ class State:
     """
 
     def __init__(self, listing: Listing | None = None, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.lock = RLock()
-        self.clock = clock
+        super().__init__(clock)
         self.faults = FaultPlan()
-        self.origin = PLACEHOLDER_ORIGIN
-        self.stock_history: list[StockWrite] = []
         self.acknowledged: dict[str, int] = {}
         self.statuses: dict[str, list[tuple[str, str | None]]] = {}
         self.documents: dict[str, dict[tuple[str, str], Document]] = {}
-        self._shelves = {"categories": Shelf(), "products": Shelf(), "orders": Shelf()}
-        self._offers: dict[str, Offer] = {}
+        self.sales: list[Sale] = []
         self._orders: dict[str, dict[str, Any]] = {}
-        self._repeats: dict[str, int] = {}
         if listing:
             self._load(map(encode, listing.categories), map(encode, listing.products), ())
 
@@ -103,59 +94,6 @@ class State:
         state._load(categories, products, orders)
         return state
 
-    def bind(self, origin: str) -> None:
-        """Say at which address the server listens: the images of the generated products are found there."""
-        with self.lock:
-            before, after, self.origin = self.origin.encode(), origin.encode(), origin
-            self._shelves["products"].rewrite(lambda payload: payload.replace(before, after))
-
-    # ------------------------------------------------------------ lists
-
-    def page(self, kind: str, after: Key | None, limit: int, since: datetime | None = None, *, overlap: int = 0) -> Page:
-        """A page of `categories`, `products` or `orders`."""
-        with self.lock:
-            return self._shelves[kind].page(after, limit, since, overlap=overlap)
-
-    def products(self) -> list[bytes]:
-        """All products as they are served."""
-        with self.lock:
-            return [entry.payload for entry in self._shelves["products"].entries()]
-
-    def first_products(self, count: int) -> list[bytes]:
-        """The first products of the listing, as they are served."""
-        return [entry.payload for entry in self.page("products", None, count).entries]
-
-    def put_product(self, payload: bytes | dict[str, Any], *, again: bool = False) -> None:
-        """List a product, or replace it; bytes are served as they are, whatever they are.
-
-        Args:
-            payload: JSON of one product.
-            again: keep what is listed under its id and serve this one too (the same listing twice).
-        """
-        raw = payload if isinstance(payload, bytes) else json.dumps(payload, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        with self.lock:
-            entry = self._entry(raw, again=again)
-            self._shelves["products"].put(entry)
-
-    def touch_product(self, product_id: str, **changes: Any) -> None:
-        """Change fields of a product and its updated_at.
-
-        Raises:
-            LookupError: it is not listed.
-        """
-        with self.lock:
-            after = (product_id, "")
-            entry = next(iter(self._shelves["products"].page(after, 1).entries), None)
-            if entry is None or entry.key[0] != product_id:
-                raise LookupError(f"no product {product_id}")
-            product = json.loads(entry.payload)
-            self.put_product({**product, "updated_at": _text(self.clock()), **changes})
-
-    def remove_product(self, product_id: str) -> bool:
-        """Take a product out of the listing; False where it is not listed."""
-        with self.lock:
-            return self._shelves["products"].remove((product_id, _place(0)))
-
     def counts(self) -> dict[str, int]:
         """How many of each the channel holds."""
         with self.lock:
@@ -165,51 +103,89 @@ class State:
                 "stock_writes": len(self.stock_history),
                 "acknowledged": len(self.acknowledged),
                 "documents": sum(map(len, self.documents.values())),
+                "pieces_sold": sum(sale.quantity for sale in self.sales),
+                "pieces_sold_beyond_offer": sum(sale.beyond_offer for sale in self.sales),
                 "faults_injected": len(self.faults.log),
             }
 
-    # ------------------------------------------------------------ stock
-
-    def offers(self, variant_ids: Iterable[str]) -> dict[str, Offer]:
-        """What is offered of these variants; unknown ones are left out."""
-        with self.lock:
-            return {name: self._offers[name] for name in variant_ids if name in self._offers}
-
-    def set_stock(self, updates: Iterable[tuple[str, int, int]]) -> list[StockWrite]:
-        """Judge and apply (variant_id, quantity, version), in order; a version below the highest seen changes nothing."""
-        with self.lock:
-            judged = [self._set_one(*update) for update in updates]
-            self.stock_history += judged
-            return judged
-
-    def _set_one(self, variant_id: str, quantity: int, version: int) -> StockWrite:
-        offer = self._offers.get(variant_id)
-        if offer is None:
-            return StockWrite(variant_id, quantity, version, "unknown_variant")
-        if quantity > MOST_PIECES or version > HIGHEST_VERSION:
-            return StockWrite(variant_id, quantity, version, "rejected", f"at most {MOST_PIECES} pieces, version below 2^63")
-        if version < offer.version:
-            return StockWrite(variant_id, quantity, version, "stale", f"version {offer.version} was seen")
-        self._offers[variant_id] = Offer(quantity, version)
-        return StockWrite(variant_id, quantity, version, "set")
-
     # ------------------------------------------------------------ orders
 
-    def place_order(self, seed: int | None = None, **fields: Any) -> dict[str, Any]:
-        """A new random order of listed variants; `fields` replace what is generated.
+    def place_order(
+        self,
+        seed: int | None = None,
+        *,
+        only_offered: bool = False,
+        lines: Sequence[tuple[str, int]] | None = None,
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """A new order. Its pieces are taken from the offer, never below 0; each line is noted in `sales`.
+
+        Args:
+            seed: same seed and same state: same order.
+            only_offered: sell only what is offered, as a marketplace does; else more may be sold than is there.
+            lines: (variant_id, pieces) of each line; chosen by chance where it is None.
+            fields: replace what is generated, whatever they say.
 
         Raises:
-            InputError: nothing with a price is listed.
+            InputError: nothing that can be sold with a price, or `lines` names what can't be.
         """
         with self.lock:
             chance = random.Random(len(self._orders) if seed is None else seed)  # noqa: S311 - repeatable data
-            sellables = self._sellables()
-            if not sellables:
-                raise InputError("Nothing with a price is listed, so nothing can be ordered.")
+            bought = self._chosen(chance, only_offered) if lines is None else self._asked_for(lines, only_offered)
             order_id = f"FO{100_001 + len(self._orders)}"
-            order = {**make_order(order_id, _text(self.clock()), sellables, chance), **fields}
+            order = {**make_order(order_id, self._now(), bought, chance), **fields}
             self._keep_order(order)
+            for sellable, quantity in bought:
+                self._take(order["id"], sellable.variant_id, quantity)
             return order
+
+    def put_order(self, order: dict[str, Any]) -> None:
+        """List an order as it is, flaws included; it needs an id, a revision and updated_at. The offer does not change."""
+        with self.lock:
+            if order["id"] in self._orders:
+                self._shelves["orders"].remove(_order_key(self._orders[order["id"]]))
+            self._keep_order(order)
+
+    def pay_order(self, order_id: str) -> dict[str, Any]:
+        """The buyer pays. Raises UnknownOrderError, FinalOrderError."""
+        with self.lock:
+            order = self._living(order_id)
+            payment = {**order["payment"], "status": "paid", "paid_at": self._now()}
+            return self.change_order(order_id, status="paid", payment=payment)
+
+    def cancel_order(self, order_id: str) -> dict[str, Any]:
+        """The buyer cancels; the offer stays until the seller says more. Raises UnknownOrderError, FinalOrderError."""
+        with self.lock:
+            order = refunded(self._living(order_id))
+            return self.change_order(order_id, status="cancelled", payment=order["payment"])
+
+    def amend_order(self, order_id: str, lines: Sequence[tuple[str, int]], *, only_offered: bool = False) -> dict[str, Any]:
+        """The order is about these (variant_id, pieces) from now on; what is more than before is taken from the offer.
+
+        Raises:
+            UnknownOrderError, FinalOrderError: there is none, or it is over.
+            InputError: a variant that is not listed, or not offered in such a number.
+            ValueError: a line without pieces, or with fewer than were returned.
+        """
+        with self.lock:
+            order = self._living(order_id)
+            more = _sum(lines) - _sum((line["variant_id"], line["quantity"]) for line in order["lines"])
+            changed = with_lines(order, self._asked_for(lines, only_offered=False))
+            self._asked_for(list(more.items()), only_offered)
+            for variant_id, quantity in more.items():
+                self._take(order_id, variant_id, quantity)
+            return self.change_order(order_id, **{name: changed[name] for name in ("lines", "discounts", "total")})
+
+    def return_lines(self, order_id: str, pieces: dict[str, int]) -> dict[str, Any]:
+        """The buyer sends back so many pieces of each line id; wholly returned, the order is over.
+
+        Raises:
+            UnknownOrderError, FinalOrderError: there is none, or it is over.
+            ValueError: a line that the order has not, or more than is left of it.
+        """
+        with self.lock:
+            changed = with_returns(self._living(order_id), pieces)
+            return self.change_order(order_id, **{name: changed[name] for name in ("lines", "status", "payment")})
 
     def order(self, order_id: str) -> dict[str, Any]:
         """An order as it stands.
@@ -227,6 +203,11 @@ class State:
         with self.lock:
             return [json.loads(entry.payload) for entry in self._shelves["orders"].entries()]
 
+    def last_orders(self, count: int) -> list[dict[str, Any]]:
+        """The orders that changed last, in the order they are listed."""
+        with self.lock:
+            return [json.loads(entry.payload) for entry in self._shelves["orders"].last(count)]
+
     def change_order(self, order_id: str, **fields: Any) -> dict[str, Any]:
         """Change an order: its revision grows, and it is listed again at the end.
 
@@ -235,7 +216,7 @@ class State:
         """
         with self.lock:
             order = self.order(order_id)
-            changed = {**order, "revision": order["revision"] + 1, "updated_at": _text(self.clock()), **fields}
+            changed = {**order, "revision": order["revision"] + 1, "updated_at": self._now(), **fields}
             self._shelves["orders"].remove(_order_key(order))
             self._keep_order(changed)
             return changed
@@ -279,22 +260,9 @@ class State:
     # ------------------------------------------------------------ inside
 
     def _load(self, categories: Iterable[bytes], products: Iterable[bytes], orders: Iterable[bytes]) -> None:
-        places = enumerate(categories)
-        self._shelves["categories"] = Shelf(Entry((f"{n:08d}", ""), LONG_AGO, payload) for n, payload in places)
-        self._shelves["products"] = Shelf([self._entry(payload, again=True) for payload in products])
+        self._list(categories, products)
         for payload in orders:
             self._keep_order(json.loads(payload))
-
-    def _entry(self, payload: bytes, *, again: bool) -> Entry:
-        """The payload with its place in the list; its variants are on offer from now on."""
-        head = datafile.head_of(payload)
-        for variant in head.variants:
-            self._offers.setdefault(variant.id, Offer(variant.stock, -1))
-        place = 0
-        if again:
-            place = self._repeats.get(head.id, -1) + 1
-        self._repeats[head.id] = max(place, self._repeats.get(head.id, 0))
-        return Entry((head.id, _place(place)), head.updated_at or LONG_AGO, payload)
 
     def _keep_order(self, order: dict[str, Any]) -> None:
         self._orders[order["id"]] = order
@@ -302,39 +270,53 @@ class State:
         payload = json.dumps(order, ensure_ascii=False).encode("utf-8", "surrogatepass")
         self._shelves["orders"].put(Entry(_order_key(order), stamp, payload))
 
-    def _sellables(self) -> Sequence[Sellable]:
-        found: list[Sellable] = []
-        for entry in self._shelves["products"].entries():
-            found += _sellables_of(entry.payload)
-            if len(found) >= SELLABLES_KEPT:
-                break
-        return found
+    def _living(self, order_id: str) -> dict[str, Any]:
+        order = self.order(order_id)
+        if order["status"] in FINAL:
+            raise FinalOrderError(order["status"])
+        return order
+
+    def _chosen(self, chance: random.Random, only_offered: bool) -> list[Bought]:
+        """One to four variants in one currency."""
+        sellables = self._goods.all()
+        picks = chance.sample(sellables, min(len(sellables), chance.choice((1, 1, 2, 2, 3, 4))))
+        if only_offered:
+            picks = [one for one in picks if self._offered(one.variant_id)] or self._offered_ones(sellables, chance)
+        if not picks:
+            raise InputError(f"Nothing with a price is {'offered' if only_offered else 'listed'}, so nothing can be ordered.")
+        wanted = [(one, chance.choice((1, 1, 1, 2))) for one in picks if one.currency == picks[0].currency]
+        return [(one, min(count, self._offered(one.variant_id)) if only_offered else count) for one, count in wanted]
+
+    def _offered_ones(self, sellables: Sequence[Sellable], chance: random.Random) -> list[Sellable]:
+        """One that is offered, if any; only where little is left is all looked through."""
+        for one in chance.choices(sellables, k=TRIES) if sellables else ():
+            if self._offered(one.variant_id):
+                return [one]
+        offered = [one for one in sellables if self._offered(one.variant_id)]
+        return [chance.choice(offered)] if offered else []
+
+    def _asked_for(self, lines: Sequence[tuple[str, int]], only_offered: bool) -> list[Bought]:
+        for variant_id, quantity in _sum(lines).items():
+            if only_offered and quantity > self._offered(variant_id):
+                raise InputError(f"{variant_id}: {self._offered(variant_id)} are offered, not {quantity}.")
+        found = [(self._goods.find(variant_id), quantity) for variant_id, quantity in lines]
+        if any(one is None or quantity < 1 for one, quantity in found):
+            raise InputError("A variant is not listed with a price, or no pieces of it are asked for.")
+        return [(one, quantity) for one, quantity in found if one is not None]
+
+    def _take(self, order_id: str, variant_id: str, quantity: int) -> None:
+        """Sold pieces are no longer offered; the version stays, since it is the seller's."""
+        offer = self._offers.get(variant_id, Offer(0, -1))
+        self.sales.append(Sale(order_id, variant_id, quantity, offer.quantity, offer.version, self.clock()))
+        self._offers[variant_id] = Offer(max(0, offer.quantity - quantity), offer.version)
 
 
-def _sellables_of(payload: bytes) -> list[Sellable]:
-    """The variants of a product that can be ordered; what is flawed is passed over."""
-    try:
-        product = json.loads(payload)
-        return [_sellable(variant, str(product["name"])) for variant in product["variants"]]
-    except (ValueError, KeyError, TypeError, InvalidOperation):
-        return []
-
-
-def _sellable(variant: dict[str, Any], name: str) -> Sellable:
-    price, vat_rate = variant["price"], variant.get("vat_rate", "21")
-    amount, currency = Decimal(price["amount"]), price["currency"]
-    return Sellable(variant["id"], variant.get("code"), variant.get("ean"), name, amount, currency, vat_rate)
+def _sum(lines: Iterable[tuple[str, int]]) -> Counter[str]:
+    total = Counter[str]()
+    for variant_id, quantity in lines:
+        total[variant_id] += quantity
+    return total
 
 
 def _order_key(order: dict[str, Any]) -> Key:
-    return (_text(datetime.fromisoformat(order["updated_at"]), micro=True), order["id"])
-
-
-def _text(moment: datetime, *, micro: bool = False) -> str:
-    """RFC 3339 in UTC; with a fixed number of digits where it is to be sorted."""
-    utc = moment.astimezone(UTC)
-    return utc.isoformat(timespec="microseconds" if micro else "auto").replace("+00:00", "Z")
-
-
-def _place(number: int) -> str:
-    return f"{number:06d}"
+    return (stamp_of(datetime.fromisoformat(order["updated_at"]), micro=True), order["id"])

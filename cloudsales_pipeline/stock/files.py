@@ -24,7 +24,15 @@ from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.database.work import unit_of_work
 from cloudsales_pipeline.errors import InputError, RefusedError
 from cloudsales_pipeline.stock.file_names import plain_name
-from cloudsales_pipeline.stock.movements import ANOTHER_POSTED_IT, Movement, PostResult, Refused, post_movements
+from cloudsales_pipeline.stock.movements import (
+    ANOTHER_POSTED_IT,
+    Movement,
+    PostResult,
+    Refused,
+    Then,
+    nothing,
+    post_movements,
+)
 
 COLUMNS = ("reference", "warehouse", "sku", "reason", "quantity")
 LONGEST_TEXT = 200  # of a field that is kept as evidence
@@ -58,13 +66,14 @@ def load_file(
     encoding: str | None = None,
     channel: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    then: Then = nothing,
 ) -> FileResult:
     """Take a file of movements in, whole, in one transaction; the same content again, under any name, does nothing (F-30).
     That also makes it safe to try again after a deadlock, or a connection lost while committing (F-21, F-22).
 
     Rows that can't be posted are in quarantine with their row number, reason and evidence; the others are posted. `channel`
     is the store that dropped it: its sales are facts, and take precedence over reservations; and its last row is held where
-    the file's last line has no end, for a cut `120` reads as `12`.
+    the file's last line has no end, for a cut `120` reads as `12`. `then` serves who waits.
 
     Raises:
         InputError: the file can't be read as a whole: no such file, no header, not a spreadsheet, a quote that never closes,
@@ -80,13 +89,13 @@ def load_file(
     good, bad = _parse(rows, ZoneInfo(timezone))
 
     def work(connection: Connection) -> FileResult:
-        return _take_in(connection, facts, good, bad, now())
+        return _take_in(connection, facts, good, bad, now(), then)
 
     return unit_of_work(engine, work, also=ANOTHER_POSTED_IT, repeatable=True)
 
 
 def _take_in(
-    connection: Connection, facts: dict[str, Any], good: list[Movement], bad: list[Refused], now: datetime
+    connection: Connection, facts: dict[str, Any], good: list[Movement], bad: list[Refused], now: datetime, then: Then
 ) -> FileResult:
     """All that a file changes, in the caller's transaction; nothing where its content was in already."""
     queries = steps(__package__, "files")
@@ -95,7 +104,7 @@ def _take_in(
         before = connection.execute(sa.text(queries["before"]), facts).one()
         return FileResult(before.file_id, before.rows_in, before.loaded, before.unchanged, before.quarantined, taken_before=True)
     name, channel = facts["name"], facts["channel"]
-    posted = post_movements(connection, good, now=now, facts=bool(channel), file_id=file_id)
+    posted = post_movements(connection, good, now=now, facts=bool(channel), file_id=file_id, then=then)
     result = _counted(file_id, len(good) + len(bad), posted, bad)
     _settle(connection, good, posted)  # before this file's own rows are held
     _quarantine(connection, f"{name} (file {file_id})" if channel else name, channel, result)

@@ -31,6 +31,7 @@ from cloudsales_pipeline.errors import InputError, SettingsError, describe_unexp
 from cloudsales_pipeline.stock import inbox_results
 from cloudsales_pipeline.stock.file_names import plain_name
 from cloudsales_pipeline.stock.files import is_unfinished, load_file
+from cloudsales_pipeline.stock.movements import Then, nothing
 from cloudsales_pipeline.stock.spreadsheets import require_readable
 
 if TYPE_CHECKING:
@@ -141,11 +142,13 @@ def take_inbox(
     *,
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    then: Then = nothing,
 ) -> InboxResult:
     """Take in every complete file of the channel's inbox, each once by its content, and archive it with its result.
 
     Complete is what two looks, `stock.settle_seconds` apart by our own clock, find unchanged. One file that fails does not stop
-    those behind it: its outcome says so. While another process does the same for the channel, nothing is done.
+    those behind it: its outcome says so. While another process does the same for the channel, nothing is done. `then` is called
+    behind each file's movements, in their transaction.
 
     Raises:
         SettingsError: no usable inbox.
@@ -156,7 +159,7 @@ def take_inbox(
         with stock_inbox_lock(engine, channel) as held:
             if not held:
                 return InboxResult(by_another=True)
-            return _Inbox(engine, settings, channel, folder, now).take(sleep)
+            return _Inbox(engine, settings, channel, folder, now, then).take(sleep)
     finally:
         folder.close()
 
@@ -168,7 +171,10 @@ class _WaitingError(Exception):
 class _Inbox:
     """One look into one inbox, under its lock."""
 
-    def __init__(self, engine: Engine, settings: Settings, channel: str, folder: Folder, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, engine: Engine, settings: Settings, channel: str, folder: Folder, now: Callable[[], datetime], then: Then
+    ) -> None:
+        self._then = then
         self._engine = engine
         self._channel = channel
         self._folder = folder
@@ -233,7 +239,7 @@ class _Inbox:
             self._require_old(entry, "its last line has no end yet")
         try:
             _require_kind(path)
-            load_file(self._engine, path, timezone=self._timezone, channel=self._channel, now=self._now)
+            load_file(self._engine, path, timezone=self._timezone, channel=self._channel, now=self._now, then=self._then)
         except InputError as error:
             refusal = _refusal(error, path.name)
             self._require_old(entry, refusal)

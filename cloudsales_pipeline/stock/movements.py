@@ -30,6 +30,14 @@ ANOTHER_POSTED_IT = frozenset({"23505"})  # a reference that another posted at t
 SIGN = {"receipt": 1, "return": 1, "transfer_in": 1, "sale": -1, "transfer_out": -1, "adjustment": 1, "count": 1}
 TRANSFER = frozenset({"transfer_in", "transfer_out"})
 
+Then = Callable[[Connection, set[Pair]], object]
+"""What is done behind movements, in their transaction, with the places that gained pieces: whoever waits for them is served
+before any channel is shown one (the orders stage's `serve`; stock itself knows no orders)."""
+
+
+def nothing(_connection: Connection, _gained: set[Pair]) -> None:
+    """Nobody waits for pieces."""
+
 
 @dataclass(frozen=True)
 class Movement:
@@ -89,7 +97,12 @@ class _Line:
 
 
 def post(
-    engine: Engine, movements: Sequence[Movement], *, now: Callable[[], datetime] = lambda: datetime.now(UTC), facts: bool = False
+    engine: Engine,
+    movements: Sequence[Movement],
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    facts: bool = False,
+    then: Then = nothing,
 ) -> PostResult:
     """Post a batch in a transaction of its own, tried again after a deadlock or a connection lost while committing.
 
@@ -100,13 +113,19 @@ def post(
     """
 
     def work(connection: Connection) -> PostResult:
-        return post_movements(connection, movements, now=now(), facts=facts)
+        return post_movements(connection, movements, now=now(), facts=facts, then=then)
 
     return unit_of_work(engine, work, also=ANOTHER_POSTED_IT, repeatable=True)
 
 
 def post_movements(
-    connection: Connection, movements: Sequence[Movement], *, now: datetime, facts: bool = False, file_id: int | None = None
+    connection: Connection,
+    movements: Sequence[Movement],
+    *,
+    now: datetime,
+    facts: bool = False,
+    file_id: int | None = None,
+    then: Then = nothing,
 ) -> PostResult:
     """Post what is good of a batch, in the caller's transaction; the rest comes back with its reasons.
 
@@ -131,6 +150,8 @@ def post_movements(
     result.displaced = displace(connection, walk.displaced)
     _write(connection, walk.accepted, posted, file_id)
     result.posted = len(walk.accepted)
+    if gained := {line.pair for line, change in walk.accepted if change > 0}:
+        then(connection, gained)
     return result
 
 

@@ -29,6 +29,10 @@ CALL = TransportLimits(
 )
 
 
+LEAST_SECONDS = 1.0
+"""Is left for sending, whatever went before: where connecting takes a whole tick, stock must go out all the same."""
+
+
 def publish_all(
     settings: Settings,
     engine: Engine,
@@ -54,6 +58,7 @@ def publish_all(
     if not wanted:
         return {}
     with ExitStack() as stack, ThreadPoolExecutor(len(wanted), "publish") as threads:
+        deadline = max(deadline, time.monotonic() + min(seconds, LEAST_SECONDS))
         sized = _sized(engine, len(wanted), stack)
         running = {
             name: threads.submit(_publish_one, sized, name, settings, deadline, keep_listening, stop, wait_for_lease)

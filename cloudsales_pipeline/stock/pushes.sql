@@ -69,7 +69,8 @@ insert into cloudsales.event (kind, channel, quantity, detail)
 select 'publishing_held', :channel, count(*), jsonb_build_object('share', cast(:share as float8)) from stopped having count(*) > 0
 
 -- step: release
-update cloudsales.publication p set state = 'due'
+-- Waiting since now: how long a person took is no lag of publishing.
+update cloudsales.publication p set state = 'due', waiting_since = clock_timestamp()
 from (select publication_id from cloudsales.publication where channel = :channel and state = 'held'
       order by publication_id for update) h
 where p.publication_id = h.publication_id

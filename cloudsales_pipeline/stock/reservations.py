@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.database.engine import copy_rows, steps
 
 Pair = tuple[int, str]
 """A product's id and a warehouse."""
@@ -63,19 +63,23 @@ def reserve(connection: Connection, demands: Sequence[Demand]) -> list[int]:
         pair = demands[place].product_id, demands[place].warehouse
         given[place] = min(demands[place].quantity, free[pair])
         free[pair] -= given[place]
-    rows = [(demands[place], given[place]) for place in order if given[place] > 0]
-    if rows:
-        connection.execute(
-            sa.text(steps(__package__, "reservations")["make"]),
-            {
-                "owners": [demand.owner for demand, _ in rows],
-                "products": [demand.product_id for demand, _ in rows],
-                "warehouses": [demand.warehouse for demand, _ in rows],
-                "quantities": [quantity for _, quantity in rows],
-                "instants": [demand.placed_at for demand, _ in rows],
-            },
-        )
+    hold(connection, [replace(demands[place], quantity=given[place]) for place in order if given[place] > 0])
     return given
+
+
+def hold(connection: Connection, demands: Sequence[Demand]) -> None:
+    """Hold exactly these pieces, in one statement; who calls has locked the levels and knows that they are free.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: they are not (I-06); nothing is held.
+    """
+    if not demands:
+        return
+    copy_rows(
+        connection,
+        "copy cloudsales.reservation (owner, product_id, warehouse, quantity, placed_at) from stdin",
+        ((one.owner, one.product_id, one.warehouse, one.quantity, one.placed_at) for one in demands),
+    )
 
 
 def held_by(connection: Connection, owners: Sequence[str]) -> dict[str, int]:
@@ -92,6 +96,24 @@ def release(connection: Connection, owners: Sequence[str]) -> dict[str, int]:
     for row in rows:
         given[row.owner] += row.quantity
     return dict(given)
+
+
+def give_back(connection: Connection, pieces: Mapping[str, int]) -> dict[Pair, int]:
+    """Give back these many pieces of each owner, what it held last first; how many became free where.
+
+    The levels must be locked. An owner that holds fewer gives back what it has.
+    """
+    wanted = {owner: quantity for owner, quantity in pieces.items() if quantity > 0}
+    if not wanted:
+        return {}
+    queries = steps(__package__, "reservations")
+    rows = connection.execute(sa.text(queries["give_back"]), {"owners": list(wanted), "quantities": list(wanted.values())}).all()
+    facts = {"ids": [row.reservation_id for row in rows], "taken": [row.taken for row in rows]}
+    connection.execute(sa.text(queries["keep_the_rest"]), facts)
+    freed: Counter[Pair] = Counter()
+    for row in rows:
+        freed[row.product_id, row.warehouse] += row.taken
+    return dict(freed)
 
 
 def _pairs_of(connection: Connection, owners: Sequence[str]) -> set[Pair]:

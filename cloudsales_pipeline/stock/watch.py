@@ -5,7 +5,7 @@ What belongs here: the two judgements and their figures. What does not: alarms (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ class Lag(Struct, frozen=True, kw_only=True):
     p50: float | None
     p99: float | None
     longest: float
+    objective: float
     counts: tuple[int, ...]
     kept: bool
 
@@ -51,21 +52,27 @@ class Reach(Struct, frozen=True, kw_only=True):
     failing_since: datetime | None
     failure: str | None
     unreached: timedelta | None
+    bound: timedelta
     late: bool
 
 
-def lags(connection: Connection, channels: Sequence[str], objective: timedelta) -> list[Lag]:
-    """Whether 99 of 100 changes of the last hour reached each channel within the objective.
+def lags(connection: Connection, objectives: Mapping[str, timedelta]) -> list[Lag]:
+    """Whether 99 of 100 changes of the last hour reached each channel within its objective.
 
     A change that still waits counts too once it is late, or a channel that takes nothing would look fast.
     """
-    return [_lag(connection, channel, objective.total_seconds()) for channel in channels]
+    return [_lag(connection, channel, objective.total_seconds()) for channel, objective in objectives.items()]
 
 
-def reaches(connection: Connection, channels: Sequence[str], unreached_after: timedelta) -> list[Reach]:
-    """Whether each channel took something within this time, as long as there was something to take."""
-    rows = connection.execute(_step("reach"), {"channels": list(channels)}).mappings()
-    return [Reach(**row, late=row["unreached"] is not None and row["unreached"] > unreached_after) for row in rows]
+def reaches(connection: Connection, bounds: Mapping[str, timedelta]) -> list[Reach]:
+    """Whether each channel took something within its time, as long as there was something to take."""
+    rows = connection.execute(_step("reach"), {"channels": list(bounds)}).mappings()
+    return [
+        Reach(
+            **row, bound=bounds[row["channel"]], late=row["unreached"] is not None and row["unreached"] > bounds[row["channel"]]
+        )
+        for row in rows
+    ]
 
 
 def _lag(connection: Connection, channel: str, objective: float) -> Lag:
@@ -82,6 +89,7 @@ def _lag(connection: Connection, channel: str, objective: float) -> Lag:
         p50=p50,
         p99=p99,
         longest=longest,
+        objective=objective,
         counts=tuple(counts),
         kept=in_time,
     )

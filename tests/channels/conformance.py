@@ -16,9 +16,13 @@ from cloudsales_pipeline.channels.pages import read_pages
 from cloudsales_pipeline.channels.port import (
     Acknowledgement,
     AcknowledgeOutcome,
+    ChannelOrderStatus,
+    DeliveryMethod,
     OrderDocument,
+    OrderHead,
     OrderStatus,
     Paging,
+    PaymentMethod,
     SalesChannel,
     StockOutcome,
     StockUpdate,
@@ -26,13 +30,17 @@ from cloudsales_pipeline.channels.port import (
 from tests.channels.known_shop import (
     CATEGORY_IDS,
     CHANGED_IDS,
+    EARLY,
     HALF_READABLE_ID,
+    LATE,
     LOCKED_ORDER,
     ORDER_IDS,
     PRODUCT_IDS,
+    PUZZLING_ORDER,
     SINCE,
     TOKEN,
     UNREADABLE_ID,
+    UNREADABLE_ORDER,
     KnownShop,
 )
 
@@ -52,6 +60,11 @@ def product_ids(channel: SalesChannel, updated_since: datetime | None = None) ->
 def payloads(channel: SalesChannel) -> dict[str, bytes]:
     pages = read_pages(channel.products, in_flight=channel.capabilities.pages_in_flight)
     return {channel.product_id(payload): payload for page in pages for payload in page.payloads}
+
+
+def orders(channel: SalesChannel) -> dict[str, bytes]:
+    pages = read_pages(channel.orders, in_flight=channel.capabilities.pages_in_flight)
+    return {channel.order_head(payload).order_id: payload for page in pages for payload in page.payloads}
 
 
 class SalesChannelConformance:
@@ -159,7 +172,41 @@ class SalesChannelConformance:
         pages = read_pages(channel.orders, in_flight=channel.capabilities.pages_in_flight)
         found = [payload for page in pages for payload in page.payloads]
         assert len(found) == 5
-        assert all(order_id.encode() in payload for order_id, payload in zip(ORDER_IDS, found, strict=True))
+        assert [channel.order_head(payload).order_id for payload in found] == ORDER_IDS
+
+    def test_an_orders_head_is_its_id_revision_and_time(self, channel: SalesChannel) -> None:
+        payload = orders(channel)[ORDER_IDS[-1]]
+        assert channel.order_head(payload) == OrderHead(ORDER_IDS[-1], 1, datetime.fromisoformat(LATE))
+        with pytest.raises(PayloadError):
+            channel.order_head(b'{"nothing": 1}')
+
+    def test_an_order_is_read_with_its_buyer_its_lines_and_its_money(self, channel: SalesChannel) -> None:
+        order = channel.parse_order(orders(channel)["O-1"])
+        assert (order.order_id, order.revision, order.status, order.unknown) == ("O-1", 1, ChannelOrderStatus.NEW, ())
+        assert order.placed_at == datetime.fromisoformat(EARLY)
+        assert (order.buyer.name, order.buyer.email) == ("Ana", "ana@example.com")
+        assert (order.delivery.street, order.delivery.city, order.delivery.country) == ("Str. Lungă 1", "Cluj", "RO")
+        assert (order.payment_method, order.delivery_method) == (PaymentMethod.CARD, DeliveryMethod.COURIER)
+        assert [(one.line_id, one.variant_id, one.quantity, str(one.unit_price)) for one in order.lines] == [
+            ("1", "P-001-0", 1, "99.90")
+        ]
+        assert (str(order.total), order.currency, order.delivery_price, order.discounts) == ("99.90", "RON", 0, ())
+
+    def test_f40_a_status_that_nobody_knows_is_held_and_not_guessed(self, channel: SalesChannel) -> None:
+        order = channel.parse_order(orders(channel)[PUZZLING_ORDER])
+        assert (order.status, order.unknown) == (ChannelOrderStatus.UNKNOWN, ("status",))
+        assert len(order.lines) == 1
+
+    def test_i43_one_unreadable_order_is_named_and_all_others_are_read(self, channel: SalesChannel) -> None:
+        unreadable: list[tuple[str, str]] = []
+        parsed: list[str] = []
+        for payload in orders(channel).values():
+            try:
+                parsed.append(channel.parse_order(payload).order_id)
+            except PayloadError as error:
+                unreadable.append((error.reference, error.reason))
+        assert unreadable == [(UNREADABLE_ORDER, "bad_quantity")]
+        assert parsed == [one for one in ORDER_IDS if one != UNREADABLE_ORDER]
 
     def test_orders_that_changed_since_come_with_the_boundary_itself(self, channel: SalesChannel) -> None:
         page = channel.orders(None, datetime.fromisoformat(SINCE))

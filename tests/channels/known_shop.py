@@ -16,6 +16,8 @@ HALF_READABLE_ID = "P-007"  # its second variant's price is "abc"
 CATEGORY_IDS = [f"C-{number}" for number in range(1, 8)]
 ORDER_IDS = [f"O-{number}" for number in range(1, 6)]
 LOCKED_ORDER = "O-4"
+PUZZLING_ORDER = "O-3"  # its status is a word that nobody knows
+UNREADABLE_ORDER = "O-2"  # it is about no pieces
 
 
 def _product(product_id: str) -> dict[str, Any]:
@@ -40,14 +42,14 @@ def _order(order_id: str) -> dict[str, Any]:
     return {
         "id": order_id,
         "revision": 1,
-        "status": "new",
+        "status": "on_the_moon" if order_id == PUZZLING_ORDER else "new",
         "created_at": EARLY,
         "updated_at": LATE if order_id == ORDER_IDS[-1] else EARLY,
         "customer": {"name": "Ana", "email": "ana@example.com"},
         "delivery_address": address,
         "payment": {"method": "card"},
         "delivery": {"method": "courier"},
-        "lines": [{"id": "1", "variant_id": "P-001-0", "quantity": 1, "unit_price": money}],
+        "lines": [{"id": "1", "variant_id": "P-001-0", "quantity": int(order_id != UNREADABLE_ORDER), "unit_price": money}],
         "total": money,
     }
 

@@ -18,16 +18,25 @@ from cloudsales_pipeline.channels.errors import ChannelRefusedError, PayloadErro
 from cloudsales_pipeline.channels.port import (
     Acknowledgement,
     AcknowledgeOutcome,
+    Address,
+    Buyer,
     Capabilities,
     Category,
     CategoryPage,
+    ChannelOrder,
+    ChannelOrderStatus,
+    DeliveryMethod,
     ListedProduct,
     ListedVariant,
     OfferedStock,
     OrderDocument,
+    OrderHead,
+    OrderLine,
     OrderPage,
     OrderStatus,
     Paging,
+    PaymentMethod,
+    PaymentStatus,
     ProductPage,
     Rejected,
     StockOutcome,
@@ -139,6 +148,41 @@ class Bazar:
         rows, following = self._page("/sales", cursor, **since)
         return OrderPage(tuple(json.dumps(row).encode() for row in rows), following)
 
+    def order_head(self, payload: bytes) -> OrderHead:
+        wire = json.loads(payload)
+        if not isinstance(wire.get("sale"), str):
+            raise PayloadError("missing_id", "no sale")
+        return OrderHead(wire["sale"], wire["edition"], datetime.fromtimestamp(wire["changed"], UTC))
+
+    def parse_order(self, payload: bytes) -> ChannelOrder:
+        head, wire = self.order_head(payload), json.loads(payload)
+        if any(basket["pieces"] < 1 for basket in wire["baskets"]):
+            raise PayloadError("bad_quantity", f"line {wire['baskets'][0]['no']}: pieces", head.order_id)
+        known = wire["state"] in ("new", "paid", "cancelled", "returned")
+        to = wire["to"]
+        return ChannelOrder(
+            order_id=head.order_id,
+            revision=head.revision,
+            status=ChannelOrderStatus(wire["state"]) if known else ChannelOrderStatus.UNKNOWN,
+            placed_at=datetime.fromtimestamp(wire["made"], UTC),
+            updated_at=head.updated_at,
+            buyer=Buyer(wire["who"], wire["mail"], None, None),
+            billing=None,
+            delivery=Address(to["name"], None, to["street"], to["city"], None, None, to["country"], None),
+            payment_method=PaymentMethod.CARD,
+            payment_status=PaymentStatus.PENDING,
+            paid_at=None,
+            delivery_method=DeliveryMethod.COURIER,
+            courier=None,
+            delivery_price=Decimal(0),
+            currency="RON",
+            lines=tuple(_bought(basket) for basket in wire["baskets"]),
+            discounts=(),
+            total=Decimal(wire["bani"]).scaleb(-2),
+            note=None,
+            unknown=() if known else ("status",),
+        )
+
     def acknowledge(self, order_id: str) -> AcknowledgeOutcome:
         try:
             self._state(order_id, "picking")
@@ -168,6 +212,21 @@ class Bazar:
         self._transport.close()
 
 
+def _bought(basket: dict[str, Any]) -> OrderLine:
+    price = Decimal(basket["bani"]).scaleb(-2)
+    return OrderLine(
+        line_id=basket["no"],
+        variant_id=basket["ref"],
+        code=None,
+        ean=None,
+        name="",
+        quantity=basket["pieces"],
+        unit_price=price,
+        vat_rate=None,
+        returned=0,
+    )
+
+
 def open_channel(name: str, settings: ChannelSettings, connect: Callable[[], Transport]) -> Bazar:
     """What the registry names."""
     return Bazar(connect(), settings.page_size)
@@ -194,7 +253,7 @@ def serve(shop: KnownShop) -> Iterator[str]:
                 return _numbered(asked, shop.categories, lambda row: {ours: row[theirs] for ours, theirs in shelf.items()})
             case "GET", ["sales"]:
                 since = float(asked.first("since", "0"))
-                return _numbered(asked, [one for one in shop.orders if _seconds(one) >= since], lambda row: row)
+                return _numbered(asked, [one for one in shop.orders if _seconds(one) >= since], _sale)
             case "GET", ["offers"]:
                 return 200, {ref: shop.stock[ref][0] for ref in asked.query.get("ref", []) if ref in shop.stock}
             case "PUT", ["offers"]:
@@ -216,6 +275,29 @@ def serve(shop: KnownShop) -> Iterator[str]:
 
 def _seconds(row: dict[str, Any]) -> float:
     return datetime.fromisoformat(row["updated_at"]).timestamp()
+
+
+def _sale(order: dict[str, Any]) -> dict[str, Any]:
+    lines = [
+        {"no": one["id"], "ref": one["variant_id"], "pieces": one["quantity"], "bani": _bani(one["unit_price"])}
+        for one in order["lines"]
+    ]
+    return {
+        "sale": order["id"],
+        "edition": order["revision"],
+        "state": order["status"],
+        "made": datetime.fromisoformat(order["created_at"]).timestamp(),
+        "changed": _seconds(order),
+        "who": order["customer"]["name"],
+        "mail": order["customer"]["email"],
+        "to": order["delivery_address"],
+        "baskets": lines,
+        "bani": _bani(order["total"]),
+    }
+
+
+def _bani(money: dict[str, str]) -> int:
+    return int(Decimal(money["amount"]) * 100)
 
 
 def _good(product: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         "catalog": "catalog",
         "store_movements": "stock",
         "stock_publication": "stock",
+        "sales_orders": "orders",
         "channel_offers": "stock",
         "stock_snapshot": "stock",
     }
@@ -86,6 +87,7 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
         "stock_publication": {"catalog"},
         "channel_offers": {"stock_publication"},
         "stock_snapshot": {"catalog"},
+        "sales_orders": {"catalog"},
     }
     graph = defs.resolve_asset_graph()
     named = {key.to_user_string(): graph.get(key).partitions_def for key in graph.materializable_asset_keys}
@@ -96,6 +98,7 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
 
 def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> None:
     from cloudsales_pipeline.catalog.rules import CATALOGUE_RULES, PLAN_RULES
+    from cloudsales_pipeline.orders.quality import ORDER_RULES
     from cloudsales_pipeline.stock.quality import STOCK_RULES
 
     checks = {(spec.asset_key.to_user_string(), spec.name): spec for part in defs.asset_checks or [] for spec in part.check_specs}
@@ -111,7 +114,8 @@ def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> Non
         "push_lag_objective",
         "every_channel_reached_lately",
     }
-    assert len(checks) == len(PLAN_RULES) + len(CATALOGUE_RULES) + len(STOCK_RULES) + 4
+    assert {name for asset, name in checks if asset == "sales_orders"} == {rule.name for rule in ORDER_RULES}
+    assert len(checks) == len(PLAN_RULES) + len(CATALOGUE_RULES) + len(ORDER_RULES) + len(STOCK_RULES) + 4
 
 
 def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions) -> None:
@@ -144,6 +148,7 @@ def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Defi
         "fetch_images": "fetch_images:fashionup",
         "import_catalog": "import_catalog",
         "publish_stock": "publish_stock:fashionup",
+        "import_orders": "import_orders:fashionup",
         "reconcile_channels": "reconcile_channels:fashionup",
         "load_store_files": "load_store_files:fashionup",
         "take_stock_snapshot": "take_stock_snapshot",

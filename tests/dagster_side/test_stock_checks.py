@@ -105,12 +105,12 @@ def judged(instance: dg.DagsterInstance, cursor: str | None = None) -> dict[str,
 
 def lag_of(engine: Engine) -> Any:
     with engine.connect() as connection:
-        return lags(connection, ["fashionup"], OBJECTIVE)[0]
+        return lags(connection, {"fashionup": OBJECTIVE})[0]
 
 
 def reach_of(engine: Engine) -> Any:
     with engine.connect() as connection:
-        return reaches(connection, ["fashionup"], UNREACHED)[0]
+        return reaches(connection, {"fashionup": UNREACHED})[0]
 
 
 def test_nothing_sent_in_the_last_hour_passes_and_says_so(watched: Engine, instance: dg.DagsterInstance) -> None:

@@ -88,6 +88,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("catalog",): "catalog",
             ("store_movements",): "stock",
             ("stock_publication",): "stock",
+            ("sales_orders",): "orders",
             ("channel_offers",): "stock",
             ("stock_snapshot",): "stock",
         }
@@ -101,6 +102,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             "listing_freshness",
             "store_files",
             "stock_deltas",
+            "new_orders",
             "stock_watch",
             "run_failures",
         }

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from cloudsales_pipeline.channels import fashionup_orders
 from cloudsales_pipeline.channels.errors import PayloadError
 from cloudsales_pipeline.channels.port import (
     Acknowledgement,
@@ -19,11 +20,13 @@ from cloudsales_pipeline.channels.port import (
     Capabilities,
     Category,
     CategoryPage,
+    ChannelOrder,
     Image,
     ListedProduct,
     ListedVariant,
     OfferedStock,
     OrderDocument,
+    OrderHead,
     OrderPage,
     OrderStatus,
     Paging,
@@ -184,6 +187,12 @@ class FakeChannel:
 
     def orders(self, cursor: str | None = None, updated_since: datetime | None = None) -> OrderPage:
         raise NotImplementedError
+
+    def order_head(self, payload: bytes) -> OrderHead:
+        return fashionup_orders.order_head(payload)  # its orders are in the contract's shape, as its products are
+
+    def parse_order(self, payload: bytes) -> ChannelOrder:
+        return fashionup_orders.parse_order(payload)
 
     def acknowledge(self, order_id: str) -> AcknowledgeOutcome:
         raise NotImplementedError

@@ -200,7 +200,7 @@ def test_half_a_change_that_is_committed_by_itself_is_caught(
 
 def test_a_reference_that_is_posted_twice_is_caught(machine: type[StockMachine], monkeypatch: pytest.MonkeyPatch) -> None:
     """I-10."""
-    monkeypatch.setattr(movements, "_not_posted_before", lambda _connection, lines, _result: lines)
+    monkeypatch.setattr(movements, "_not_posted_before", lambda _connection, lines, _posted, _result: lines)
     assert caught(machine)
 
 

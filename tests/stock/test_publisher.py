@@ -213,7 +213,10 @@ def test_the_brake_holds_what_would_empty_the_channel_and_release_lets_it_go(eng
     assert one(engine, "select quantity from cloudsales.event where kind = 'publishing_held'") == 31
     move(engine, sold_out(variants[31:33]))  # few by themselves, but the channel is held
     assert publish_now(engine, channel).held == 33
+    held_since = one(engine, "select hold_since from cloudsales.stock_channel")
     assert release_hold(engine, "fashionup") == 33
+    due_since = one(engine, "select min(waiting_since) from cloudsales.publication where state = 'due'")
+    assert due_since > held_since  # the time that a person took is no lag
     assert publish_now(engine, channel).acknowledged == 33
     assert one(engine, "select shown from cloudsales.stock_channel where hold_since is null") == 67
     assert agrees(engine, channel)

@@ -1,0 +1,170 @@
+"""Serving who waits: when pieces become free, the oldest waiting lines get them first, in the transaction that freed them.
+
+What belongs here: finding waiting lines and giving them what there is, also where a line's product became known. What does not:
+where pieces come from. Whoever adds to stock (a receipt, a count, a return, a cancellation) calls `serve` behind it, in its
+transaction; `serve_all` heals what nobody served, and serves the orders that take all or nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.orders.allocation import Pair, Share, Want, allocate, pairs_of
+from cloudsales_pipeline.orders.products import Asked, products_of
+from cloudsales_pipeline.orders.states import OPEN, Status
+from cloudsales_pipeline.orders.units import order_work
+from cloudsales_pipeline.orders.writing import Told, tell
+from cloudsales_pipeline.stock.reservations import Demand, hold, lock_levels
+
+MOST_LINES = 100_000
+PAIRS_AT_ONCE = 500
+ORDERS_AT_ONCE = 200
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def serve(connection: Connection, freed: Iterable[Pair]) -> int:
+    """Give what is free in these places to the lines that wait for it, the oldest order first; how many pieces.
+
+    In the caller's transaction, so that a channel is never shown a piece that somebody waits for. Orders that take all or
+    nothing are served by `serve_all` alone: they need places that are not locked here.
+    """
+    places = sorted(set(freed))
+    if not places:
+        return 0
+    levels = lock_levels(connection, places)
+    wants = waiting_wants(connection, places)
+    got = hold_shares(connection, allocate({pair: one.on_hand - one.reserved for pair, one in levels.items()}, wants))
+    tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]])
+    return sum(got.values())
+
+
+def serve_all(engine: Engine) -> int:
+    """Serve all that can be served now, a transaction for each few hundred places; how many pieces."""
+    pieces = 0
+    while places := _free_places(engine):
+        served = order_work(engine, lambda connection, some=places: serve(connection, some), doing="serve waiting lines")  # type: ignore[misc]
+        pieces += served
+        if not served:
+            break  # what the look saw is gone already
+    return pieces + _serve_whole_orders(engine)
+
+
+def waiting_wants(connection: Connection, freed: Iterable[Pair]) -> list[Want]:
+    """The lines that wait for these, locked, as wants of those places alone; not those of orders that take all or nothing."""
+    places = set(freed)
+    if not places:
+        return []
+    products = sorted({product for product, _ in places})
+    rows = connection.execute(sa.text(steps(__package__, "intake")["waiting"]), {"products": products, "limit": MOST_LINES}).all()
+    wants = []
+    for row in rows:
+        warehouses = tuple(name for name in row.warehouses if (row.product_id, name) in places)
+        if warehouses:
+            wants.append(Want(row.owner, row.reference, row.position, row.product_id, row.waiting, warehouses, row.placed_at))
+    return wants
+
+
+def hold_shares(connection: Connection, shares: Sequence[Share]) -> Counter[str]:
+    """Reserve these shares; how many pieces each owner got."""
+    hold(connection, [Demand(one.owner, one.product_id, one.warehouse, one.quantity, one.placed_at) for one in shares])
+    got: Counter[str] = Counter()
+    for share in shares:
+        got[share.owner] += share.quantity
+    return got
+
+
+def resolve_unknown_lines(engine: Engine, channel: str) -> int:
+    """Give the channel's lines without a product the one that is known for them by now, and their place in the queue (I-19).
+
+    Returns:
+        How many lines found their product.
+    """
+    with engine.connect() as connection:
+        rows = _rows(connection, "unknown", channel=channel)
+        found = products_of(connection, channel, {Asked(row.variant_id, row.code, row.ean) for row in rows}) if rows else {}
+    known = {asked: product for asked, product in found.items() if isinstance(product, int)}
+    orders = sorted({row.order_id for row in rows if Asked(row.variant_id, row.code, row.ean) in known})
+    named = 0
+    for start in range(0, len(orders), ORDERS_AT_ONCE):
+        some = orders[start : start + ORDERS_AT_ONCE]
+        named += order_work(
+            engine,
+            lambda connection, some=some: _name_lines(connection, channel, some, known),  # type: ignore[misc]
+            doing="give lines their products",
+        )
+    return named
+
+
+def _name_lines(connection: Connection, channel: str, orders: list[int], known: Mapping[Asked, int]) -> int:
+    heads = {row.order_id: row for row in _rows(connection, "lock_orders", orders=orders)}
+    lines = [
+        (row, known[Asked(row.variant_id, row.code, row.ean)])
+        for row in _rows(connection, "lines", orders=orders)
+        if row.product_id is None and Asked(row.variant_id, row.code, row.ean) in known
+    ]
+    wants = [_want(row, product, heads[row.order_id]) for row, product in lines]
+    levels = lock_levels(connection, pairs_of(wants)) if wants else {}
+    _rows_changed(connection, "name", lines=[row.line_id for row, _ in lines], products=[product for _, product in lines])
+    references = [f"{heads[row.order_id].external_id}/{row.external_line_id}" for row, _ in lines]
+    connection.execute(sa.text(steps(__package__, "intake")["settle"]), {"channel": channel, "references": references})
+    partial = [want for want in wants if not want.whole]
+    got = hold_shares(connection, allocate({pair: one.on_hand - one.reserved for pair, one in levels.items()}, partial))
+    tell(connection, channel, [told for want in wants for told in _told(want, got[want.owner])])
+    return len(lines)
+
+
+def _told(want: Want, got: int) -> list[Told]:
+    told = [Told("line_known", want.owner, want.product_id, want.quantity)]
+    if got < want.quantity:
+        told.append(Told("line_waiting", want.owner, want.product_id, want.quantity - got))
+    return told
+
+
+def _want(row: Any, product: int, head: Any) -> Want:
+    reference = f"{head.channel}/{head.external_id}"
+    return Want(row.owner, reference, row.position, product, row.waiting, tuple(head.warehouses), head.placed_at, head.whole)
+
+
+def _free_places(engine: Engine) -> list[Pair]:
+    with engine.connect() as connection:
+        return [(row.product_id, row.warehouse) for row in _rows(connection, "free", limit=PAIRS_AT_ONCE)]
+
+
+def _serve_whole_orders(engine: Engine) -> int:
+    pieces = 0
+    after, after_id = LONG_AGO, 0
+    while True:
+        with engine.connect() as connection:
+            rows = _rows(connection, "whole", limit=ORDERS_AT_ONCE, after=after, after_id=after_id)
+        if not rows:
+            return pieces
+        after, after_id = rows[-1].placed_at, rows[-1].order_id
+        some = [row.order_id for row in rows]
+        pieces += order_work(engine, lambda connection, some=some: _serve_orders(connection, some), doing="serve whole orders")  # type: ignore[misc]
+
+
+def _serve_orders(connection: Connection, orders: list[int]) -> int:
+    heads = {row.order_id: row for row in _rows(connection, "lock_orders", orders=orders)}
+    lines = [row for row in _rows(connection, "lines", orders=orders) if Status(heads[row.order_id].status) in OPEN]
+    incomplete = frozenset(_want(row, 0, heads[row.order_id]).order for row in lines if row.product_id is None)
+    wants = [_want(row, row.product_id, heads[row.order_id]) for row in lines if row.product_id is not None]
+    levels = lock_levels(connection, pairs_of(wants)) if wants else {}
+    free = {pair: one.on_hand - one.reserved for pair, one in levels.items()}
+    got = hold_shares(connection, allocate(free, wants, incomplete=incomplete))
+    tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]])
+    return sum(got.values())
+
+
+def _rows(connection: Connection, step: str, **values: object) -> Sequence[sa.Row[Any]]:
+    return connection.execute(sa.text(steps(__package__, "serving")[step]), values).all()
+
+
+def _rows_changed(connection: Connection, step: str, **values: object) -> None:
+    connection.execute(sa.text(steps(__package__, "serving")[step]), values)
