@@ -58,7 +58,9 @@ class WatchedShop(State):
         shop = cls()
         for sku in skus:
             variant = {"id": f"V-{sku}", "code": sku, "stock": 0, "price": {"amount": "10.05", "currency": "RON"}}
-            shop.put_product({"id": f"P-{sku}", "name": f"Rochie {sku}", "updated_at": "2026-11-01T10:00:00Z", "variants": [variant]})
+            shop.put_product(
+                {"id": f"P-{sku}", "name": f"Rochie {sku}", "updated_at": "2026-11-01T10:00:00Z", "variants": [variant]}
+            )
         return shop
 
     def amend_order(self, order_id: str, lines: Sequence[tuple[str, int]], *, only_offered: bool = False) -> dict[str, Any]:
@@ -92,7 +94,7 @@ class Buyer(threading.Thread):
     def __init__(self, shop: WatchedShop, orders: int, a_second: float, over: threading.Event, seed: int) -> None:
         super().__init__(name=f"buyer-{seed}", daemon=True)
         self._shop, self._orders, self._pause, self._over = shop, orders, 1 / a_second, over
-        self._chance = random.Random(seed)  # noqa: S311 - repeatable
+        self._chance = random.Random(seed)
         self.placed: list[str] = []
         self.changes = 0
 

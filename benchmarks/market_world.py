@@ -119,7 +119,9 @@ def play(engine: Engine, size: Size) -> Outcome:
 class Market:
     """A market that is set up."""
 
-    def __init__(self, engine: Engine, settings: Settings, shops: dict[str, WatchedShop], skus: Sequence[str], size: Size) -> None:
+    def __init__(
+        self, engine: Engine, settings: Settings, shops: dict[str, WatchedShop], skus: Sequence[str], size: Size
+    ) -> None:
         self.engine, self.settings, self.shops, self.skus, self.size = engine, settings, shops, skus, size
         self.over, self._stop_reading = threading.Event(), threading.Event()
         self.failures: list[BaseException] = []
@@ -204,7 +206,7 @@ class Market:
             engine.dispose()
 
     def _import_on(self, names: Sequence[str], pause: float) -> None:
-        chance = random.Random(len(names))  # noqa: S311 - repeatable
+        chance = random.Random(len(names))
         with self._own() as engine:
             while not self.over.is_set():
                 self.amended += self._import(engine, chance.choice(names), 10).batch.amended
@@ -225,7 +227,7 @@ class Market:
 
     def _receive_on(self, buyers: Sequence[Buyer]) -> None:
         """About as many pieces as were ordered since the last look, now and then a count that finds one fewer."""
-        chance, number, before = random.Random(self.size.seed), 0, 0  # noqa: S311 - repeatable
+        chance, number, before = random.Random(self.size.seed), 0, 0
         with self._own() as engine:
             while not self.over.wait(0.25):
                 placed = sum(len(buyer.placed) for buyer in buyers)
