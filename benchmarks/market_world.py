@@ -315,7 +315,7 @@ class Market:
     def _wrong(self) -> list[str]:
         """What does not hold at rest; empty: all does."""
         results = [*check_stock(self.engine), *check_orders(self.engine, self.settings.channels)]
-        wrong = [f"{one.name}: {one.offending} of {one.checked}, {one.sample}" for one in results if not one.passed]
+        wrong = [f"{one.rule}: {one.offending_rows} of {one.checked_rows}, {one.sample}" for one in results if not one.passed]
         shown = self._shown()
         if len(shown) != len(self.shops) * len(self.skus):
             wrong.append(f"{len(shown)} listings are published")
