@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.engine import URL, Engine
 
+from benchmarks import market_sql
 from benchmarks.market_exposure import Exposure, Histories, exposure
 from benchmarks.market_shop import Buyer, WatchedShop, as_it_stands
 from cloudsales_pipeline.channels.limits import TransportLimits
@@ -134,7 +135,7 @@ class Market:
         """Products with a listing on each channel, the first pieces, and these offered everywhere."""
         sync_rules(self.engine, self.settings)
         with self.engine.begin() as connection:
-            for statement in _FILL:
+            for statement in market_sql.FILL:
                 connection.execute(sa.text(statement), {"skus": list(self.skus), "channels": list(self.shops)})
         post(self.engine, [Movement(f"FIRST-{sku}", WAREHOUSE, sku, "receipt", self.size.pieces) for sku in self.skus])
         publish_all(self.settings, self.engine, seconds=30, keep_listening=False)
@@ -248,7 +249,7 @@ class Market:
         """Parcels leave, of orders taken by chance."""
         with self._own() as engine:
             while not self.over.wait(0.2):
-                for row in self._rows(_PAID):
+                for row in self._rows(market_sql.PAID):
                     with suppress(RefusedError):
                         life.issue(engine, row.channel, row.external_id, partial=True)
 
@@ -256,7 +257,7 @@ class Market:
         """Look again and again, on a connection of its own, whether what must hold at every commit holds."""
         with self._own() as engine, engine.connect() as connection:
             while not self._stop_reading.wait(0.02):
-                row = connection.execute(sa.text(_LOOK)).one()
+                row = connection.execute(sa.text(market_sql.LOOK)).one()
                 connection.rollback()
                 self.seen.looks += 1
                 self.seen.broken += [f"{name}: {value}" for name, value in row._asdict().items() if value][:5]
@@ -281,11 +282,11 @@ class Market:
 
     def _time_passes(self) -> None:
         with self.engine.begin() as connection:
-            for statement in _TIME_PASSES:
+            for statement in market_sql.TIME_PASSES:
                 connection.exec_driver_sql(statement)
 
     def _left(self) -> dict[str, int]:
-        return {name: value for name, value in self._rows(_LEFT)[0]._asdict().items() if value}
+        return {name: value for name, value in self._rows(market_sql.LEFT)[0]._asdict().items() if value}
 
     def _read_back(self) -> int:
         """How many listings offer fewer than we said: their buyers changed their minds before we knew. Reading back heals it."""
@@ -325,7 +326,7 @@ class Market:
 
     def _lost_or_doubled(self) -> list[str]:
         """Every order of every channel is here once, at its last revision with its lines, and the channel was told."""
-        rows = self._rows(_ORDERS)
+        rows = self._rows(market_sql.ORDERS)
         wrong = [] if len(rows) == len({(row.channel, row.external_id) for row in rows}) else ["an order is here twice"]
         found = {(row.channel, row.external_id): row for row in rows}
         for name, shop in self.shops.items():
@@ -341,7 +342,7 @@ class Market:
 
     def _histories(self) -> Histories:
         decided: dict[tuple[str, str], list[tuple[int, float]]] = {}
-        for row in self._rows(_DECIDED):
+        for row in self._rows(market_sql.DECIDED):
             decided.setdefault((row.channel, row.external_id), []).append((row.revision, row.at))
         unread, sold = [], []
         for name, shop in self.shops.items():
@@ -350,8 +351,8 @@ class Market:
                 known = [at for revision, at in decided.get((name, one.order_id), []) if revision >= one.revision]
                 unread += [(one.at, one.sku, one.quantity), (min(known, default=time.time()), one.sku, -one.quantity)]
         return Histories(
-            on_hand=[(row.at, row.sku, row.pieces) for row in self._rows(_ON_HAND)],
-            reserved=[(row.at, row.sku, row.pieces) for row in self._rows(_RESERVED)],
+            on_hand=[(row.at, row.sku, row.pieces) for row in self._rows(market_sql.ON_HAND)],
+            reserved=[(row.at, row.sku, row.pieces) for row in self._rows(market_sql.RESERVED)],
             unread=unread,
             offered={name: shop.offered for name, shop in self.shops.items()},
             sold=sold,
@@ -379,71 +380,3 @@ def _settings(url: URL, addresses: dict[str, str]) -> Settings:
     }
     database = DatabaseSettings.model_validate({"url": url.render_as_string(hide_password=False)})
     return Settings(database=database, warehouses={WAREHOUSE: WarehouseSettings()}, channels=channels)
-
-
-_FILL = (
-    "insert into cloudsales.product (sku, name, created_at, changed_at)"
-    " select s, s, now(), now() from unnest(cast(:skus as text[])) s",
-    "insert into cloudsales.listing_product (channel, external_id, code, name, brand, description, category_ids, images,"
-    " characteristics, status, updated_at, raw, raw_hash, first_seen_at, changed_at)"
-    " select c, 'P-' || s, s, s, null, null, '{}', '[]', '[]', 'active', now(), '', '', now(), now()"
-    " from unnest(cast(:channels as text[])) c, unnest(cast(:skus as text[])) s",
-    "insert into cloudsales.listing (channel, variant_id, product_external_id, position, code, ean_state, row_hash, first_seen_at,"
-    " changed_at) select c, 'V-' || s, 'P-' || s, 0, s, 'empty', '', now(), now()"
-    " from unnest(cast(:channels as text[])) c, unnest(cast(:skus as text[])) s",
-    "insert into cloudsales.link (listing_id, channel, product_id, matched_by, code_hits, ean_hits, rules_version, linked_at)"
-    " select l.listing_id, l.channel, p.product_id, 'manual', 0, 0, 1, now()"
-    " from cloudsales.listing l join cloudsales.product p on p.sku = l.code and l.channel = any (cast(:channels as text[]))"
-    " where p.sku = any (cast(:skus as text[]))",
-)
-_LOOK = """
-select (select count(*) from cloudsales.stock_level where reserved > on_hand or reserved < 0 or on_hand < 0) as oversold,
-       (select count(*) from cloudsales.sales_order_line
-        where quantity <> reserved + waiting + issued + cancelled or least(reserved, waiting, issued, cancelled) < 0) as unaccounted,
-       (select count(*) from cloudsales.stock_level v
-        left join (select product_id, warehouse, sum(quantity) as held from cloudsales.reservation where state = 'open' group by 1, 2) r
-            using (product_id, warehouse)
-        where v.reserved <> coalesce(r.held, 0)) as reserved_otherwise,
-       (select count(*) from cloudsales.sales_order_line l
-        left join (select owner, sum(quantity) as held from cloudsales.reservation where state = 'open' group by 1) r using (owner)
-        where l.reserved <> coalesce(r.held, 0)) as lines_hold_otherwise,
-       (select count(*) from cloudsales.sales_order o where not exists
-            (select from cloudsales.sales_order_line l where l.order_id = o.order_id)) as without_lines
-"""
-_PAID = """
-select o.channel, o.external_id from cloudsales.sales_order o
-where o.status = 'paid' and o.order_id >= (select floor(random() * max(order_id)) from cloudsales.sales_order)
-order by o.order_id limit 1
-"""
-_TIME_PASSES = (
-    "update cloudsales.publication set retry_at = now() where retry_at > now()",
-    "update cloudsales.stock_channel set next_try_at = null",
-    "update cloudsales.sales_order set acknowledge_after = now() where acknowledgement in ('due', 'locked')",
-    "delete from cloudsales.channel_pause",
-)
-_LEFT = """
-select (select count(*) from cloudsales.publication where state <> 'done') as unpublished,
-       (select count(*) from cloudsales.sales_order where acknowledgement <> 'done') as unacknowledged,
-       (select count(*) from personal.order_payload where state = 'new') as payloads,
-       (select count(*) from cloudsales.order_intake where pass_cursor is not null) as passes
-"""
-_ORDERS = """
-select o.channel, o.external_id, o.revision, o.acknowledgement, bool_or(l.issued > 0) or o.status in ('cancelled', 'returned') as frozen,
-       sum(case when l.quantity = l.cancelled then 0 else l.quantity end) as wanted
-from cloudsales.sales_order o join cloudsales.sales_order_line l using (order_id) group by o.order_id
-"""
-_DECIDED = """
-select channel, external_id, revision, extract(epoch from decided_at)::float8 as at
-from personal.order_payload where decided_at is not null
-"""
-_ON_HAND = """
-select p.sku, extract(epoch from m.recorded_at)::float8 as at, m.quantity as pieces
-from cloudsales.stock_movement m join cloudsales.product p using (product_id)
-"""
-_RESERVED = """
-select p.sku, extract(epoch from r.created_at)::float8 as at, r.quantity as pieces
-from cloudsales.reservation r join cloudsales.product p using (product_id)
-union all
-select p.sku, extract(epoch from r.ended_at)::float8, -r.quantity
-from cloudsales.reservation r join cloudsales.product p using (product_id) where r.ended_at is not null
-"""
