@@ -43,24 +43,24 @@ def run(server: Server, report: Report, size: str) -> None:
     with (
         server.database("bench_plain") as plain,
         server.database("bench_marked") as marked,
-        server.database("bench_tpcb") as tpcb,
+        server.database("bench_tpcb") as bank,
     ):
         for name, engine, channels in (("without channels", plain, 0), (f"marking {CHANNELS} channels", marked, CHANNELS)):
             names = [f"shop{number}" for number in range(1, channels + 1)]
             stock_world.fill(engine, stock_world.settings_of(engine, Shops("http://127.0.0.1:9"), names), PRODUCTS[size])
             works[name] = engine, _batches(PRODUCTS[size])
-        pgbench(tpcb, "-i", "-q", "-s", str(SCALE[size]))
-        analyse(tpcb)
+        pgbench(bank, "-i", "-q", "-s", str(SCALE[size]))
+        analyse(bank)
         rates: dict[str, list[float]] = {name: [] for name in ("TPC-B", *works)}
         for _ in range(ROUNDS[size]):
-            rates["TPC-B"].append(tpcb(tpcb, PGBENCH_SECONDS[size]))
+            rates["TPC-B"].append(tpcb(bank, PGBENCH_SECONDS[size]))
             for name, (engine, batches) in works.items():
                 cost, posted = measured(server, partial(_post, engine, batches, BATCHES[size]))
                 report.cost(f"{posted:,} movements, {name}", cost)
                 rates[name].append(posted / cost.wall)
         for name, (engine, _) in works.items():
             _check(report, engine, name, ROUNDS[size] * BATCHES[size] * BATCH, PRODUCTS[size])
-        several = tpcb(tpcb, PGBENCH_SECONDS[size], SEVERAL)
+        several = tpcb(bank, PGBENCH_SECONDS[size], SEVERAL)
     report.figure(f"TPC-B with {SEVERAL} sessions, a second", several)
     for name, found in rates.items():
         report.figure(f"{name}, a second", median(found))

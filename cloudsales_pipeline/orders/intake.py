@@ -157,9 +157,9 @@ def _settle(
     settled = [order.order_id for order in orders]
     settled += [_line_reference(order_id, line) for order_id, line in lines if line.line_id and not _is_unknown(line)]
     if settled:
-        _run(connection, "settle", channel=channel, references=settled)
         revisions = {"ids": [order.order_id for order in orders], "revisions": [order.revision for order in orders]}
         _run(connection, "supersede_held", channel=channel, **revisions)
+        _run(connection, "settle", channel=channel, references=settled)
     rows = [_held_payload(one) for one in reads if one.state == "held"]
     rows += [_held_line(order_id, line) for order_id, line in lines if _is_unknown(line)]
     if rows:

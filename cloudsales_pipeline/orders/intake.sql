@@ -76,6 +76,8 @@ on conflict (stage, channel, reference, reason) where resolved_at is null do upd
 -- step: settle
 update cloudsales.quarantine set resolved_at = now(), resolution = 'resolved'
 where stage = 'orders' and channel = :channel and resolved_at is null and reference = any (:references)
+  -- a higher revision of the order that can't be read still waits for a person
+  and not exists (select from personal.order_payload p where p.channel = :channel and p.state = 'held' and p.external_id = reference)
 
 -- step: waiting
 -- Lines that wait for what became free, of orders that take what they get; whole ones have a pass of their own (serving).

@@ -10,7 +10,9 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.channels.port import Company, OrderDiscount
+from cloudsales_pipeline.channels.errors import PayloadError
+from cloudsales_pipeline.channels.port import ChannelOrder, Company, OrderDiscount, OrderHead
+from cloudsales_pipeline.orders.intake import take_in
 from cloudsales_pipeline.orders.payloads import store
 from cloudsales_pipeline.orders.serving import resolve_unknown_lines, serve, serve_all
 from cloudsales_pipeline.settings import ChannelSettings, Settings, StockSettings
@@ -268,3 +270,26 @@ def test_what_a_store_receives_serves_who_waits_in_the_same_transaction(
     assert take_inbox(engine, files, "cluj", then=serve).loaded == 1
     assert lines_of(engine) == {"fashionup/FO1/1": (2, 2, 0, 0, 0)}
     assert told(engine, "line_served") == [("line_served", "fashionup/FO1/1", 2)]
+
+
+def test_a_revision_that_can_not_be_read_stays_for_a_person_when_an_older_one_comes_later(engine: Engine) -> None:
+    market(engine, {"R-1": 5})
+
+    class Third(type(PARSER)):  # type: ignore[misc]
+        def parse_order(self, payload: bytes) -> ChannelOrder:
+            found: ChannelOrder = PARSER.parse_order(payload)
+            if found.revision == 3:
+                raise PayloadError("bad_quantity", "line 1: quantity", found.order_id)
+            return found
+
+        def order_head(self, payload: bytes) -> OrderHead:
+            return PARSER.order_head(payload)
+
+    for revision in (3, 2):
+        with engine.begin() as connection:
+            store(connection, "fashionup", PARSER, [msgspec.json.encode(order("FO1", line("R-1"), revision=revision))])
+        take_in(engine, Third(), "fashionup", shop())
+    assert rows(engine, "select revision, status from analytics.sales_order") == [(2, "new")]
+    assert rows(engine, "select reference, reason from cloudsales.quarantine where resolved_at is null") == [
+        ("FO1", "bad_quantity")
+    ]
