@@ -68,6 +68,11 @@ def test_f21_an_intake_that_loses_a_deadlock_is_begun_anew_and_holds_once(engine
     tries: list[str] = []
     sa.event.listen(engine, "before_cursor_execute", lambda *facts: tries.extend(["x"] * ("skip locked" in facts[2])))
     with owner_engine.connect() as other, owner_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as watcher:
+        # who looks for the deadlock first is its victim: the intake, late enough for the other to have crossed on a slow machine
+        name = watcher.scalar(sa.text("select current_database()"))
+        watcher.exec_driver_sql(f"alter database {name} set deadlock_timeout = '4s'")
+        engine.dispose()
+        other.exec_driver_sql("set local deadlock_timeout = '1min'")
         other.execute(lock, {"sku": "R-2"})
 
         def cross() -> None:
