@@ -1,0 +1,50 @@
+"""cloudsales.yaml as typed, frozen settings; secrets come from the environment alone.
+
+What belongs here: the shape of the file, its defaults, and errors that name the line; a module for each stage's section.
+What does not: anything that opens a connection or reads a secret before it is needed.
+"""
+
+from cloudsales_pipeline.settings.channels import (
+    ChannelSettings,
+    LimitSettings,
+    OrderSettings,
+    StockRuleOverride,
+    StockRuleSettings,
+)
+from cloudsales_pipeline.settings.company import CompanySettings
+from cloudsales_pipeline.settings.messages import MessageSettings
+from cloudsales_pipeline.settings.model import (
+    CatalogSettings,
+    DatabaseSettings,
+    QualitySettings,
+    Settings,
+    StockSettings,
+    SuggestionSettings,
+    WarehouseSettings,
+)
+from cloudsales_pipeline.settings.purchasing import PurchasingSettings, ReplenishmentSettings, SupplierSettings
+from cloudsales_pipeline.settings.reading import CONFIG_VARIABLE, DEFAULT_FILE, load_settings, settings_file
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "DEFAULT_FILE",
+    "CatalogSettings",
+    "ChannelSettings",
+    "CompanySettings",
+    "DatabaseSettings",
+    "LimitSettings",
+    "MessageSettings",
+    "OrderSettings",
+    "PurchasingSettings",
+    "QualitySettings",
+    "ReplenishmentSettings",
+    "Settings",
+    "StockRuleOverride",
+    "StockRuleSettings",
+    "StockSettings",
+    "SuggestionSettings",
+    "SupplierSettings",
+    "WarehouseSettings",
+    "load_settings",
+    "settings_file",
+]
