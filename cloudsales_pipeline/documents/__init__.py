@@ -1,0 +1,1 @@
+"""Documents: proforma and fiscal invoices, waybills, and the rules that issue them."""

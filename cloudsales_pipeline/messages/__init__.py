@@ -1,0 +1,1 @@
+"""Messages: who is told of what, by which words; the sending itself is `outbox`."""
