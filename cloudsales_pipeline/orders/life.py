@@ -164,15 +164,19 @@ def expire_unpaid(engine: Engine, channel: str, settings: ChannelSettings, *, no
         return 0
     facts = {"methods": list(ages), "before": [now - age for age in ages.values()], "limit": EXPIRED_AT_ONCE}
 
-    def work(connection: Connection) -> int:
-        heads = heads_of(run(connection, "unpaid", channel=channel, **facts).all())
+    def work(connection: Connection) -> tuple[int, int]:
+        found = heads_of(run(connection, "unpaid", channel=channel, **facts).all())
+        # The look was before the locks: goods may have left while we waited for them. The next look sees that too.
+        sent = {line.order_id for line in lines_of(connection, found) if line.issued}
+        heads = [head for head in found if head.order_id not in sent]
         if heads:
             _end(connection, channel, heads, Status.EXPIRED)
-        return len(heads)
+        return len(found), len(heads)
 
-    expired = 0
-    while some := order_work(engine, work, doing="expire unpaid orders"):
-        expired += some
+    expired, found = 0, 1
+    while found:
+        found, ended = order_work(engine, work, doing="expire unpaid orders")
+        expired += ended
     return expired
 
 

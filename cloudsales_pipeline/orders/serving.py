@@ -152,14 +152,22 @@ def _serve_whole_orders(engine: Engine) -> int:
 
 def _serve_orders(connection: Connection, orders: list[int]) -> int:
     heads = {row.order_id: row for row in _rows(connection, "lock_orders", orders=orders)}
-    lines = [row for row in _rows(connection, "lines", orders=orders) if Status(heads[row.order_id].status) in OPEN]
-    incomplete = frozenset(_want(row, 0, heads[row.order_id]).order for row in lines if row.product_id is None)
-    wants = [_want(row, row.product_id, heads[row.order_id]) for row in lines if row.product_id is not None]
-    levels = lock_levels(connection, pairs_of(wants)) if wants else {}
+    if not (places := pairs_of(_waiting_of(connection, heads)[0])):
+        return 0
+    levels = lock_levels(connection, places)
+    # Read again: a count may have taken pieces back until the levels were ours, and half an order would be served.
+    wants, incomplete = _waiting_of(connection, heads)
     free = {pair: one.on_hand - one.reserved for pair, one in levels.items()}
     got = hold_shares(connection, allocate(free, wants, incomplete=incomplete))
     tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]])
     return sum(got.values())
+
+
+def _waiting_of(connection: Connection, heads: Mapping[int, Any]) -> tuple[list[Want], frozenset[str]]:
+    """What locked orders wait for, and which of them wait for something that has no product."""
+    lines = [row for row in _rows(connection, "lines", orders=list(heads)) if Status(heads[row.order_id].status) in OPEN]
+    incomplete = frozenset(_want(row, 0, heads[row.order_id]).order for row in lines if row.product_id is None)
+    return [_want(row, row.product_id, heads[row.order_id]) for row in lines if row.product_id is not None], incomplete
 
 
 def _rows(connection: Connection, step: str, **values: object) -> Sequence[sa.Row[Any]]:
