@@ -67,12 +67,19 @@ def issue(
     """
     wanted = None if lines is None else frozenset(lines)
     named = None if reference is None else reference.strip()
+    tried: dict[str, Outcome] = {}
 
     def work(connection: Connection) -> Outcome:
         head = lock_order(connection, channel, external_id)
+        # An earlier try whose COMMIT was lost: what it did stands, and a part that is reserved since is not this call's (F-22).
+        for number, outcome in tried.items():
+            if run(connection, "transaction_ended_as", number=number).scalar() == "committed":
+                return outcome
         if named is not None and named in documents_of(connection, head, ISSUED_KINDS):
             return Outcome(False, head.status, note=f"it left under {named} before")
-        return _issue(connection, head, named, wanted, partial=partial)
+        outcome = _issue(connection, head, named, wanted, partial=partial)
+        tried[str(run(connection, "transaction").scalar_one())] = outcome
+        return outcome
 
     return order_work(engine, work, doing="issue an order")
 
