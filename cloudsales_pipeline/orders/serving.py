@@ -8,7 +8,7 @@ transaction; `serve_all` heals what nobody served, and serves the orders that ta
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from cloudsales_pipeline.stock.reservations import Demand, hold, lock_levels
 MOST_LINES = 100_000
 PAIRS_AT_ONCE = 500
 ORDERS_AT_ONCE = 200
+LOOKED_AT_ONCE = 2_000
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -86,11 +87,13 @@ def resolve_unknown_lines(engine: Engine, channel: str) -> int:
     Returns:
         How many lines found their product.
     """
+    known: dict[Asked, int] = {}
+    found: set[int] = set()
     with engine.connect() as connection:
-        rows = _rows(connection, "unknown", channel=channel)
-        found = products_of(connection, channel, {Asked(row.variant_id, row.code, row.ean) for row in rows}) if rows else {}
-    known = {asked: product for asked, product in found.items() if isinstance(product, int)}
-    orders = sorted({row.order_id for row in rows if Asked(row.variant_id, row.code, row.ean) in known})
+        for rows, products in unknown_lines(connection, channel):
+            known |= products
+            found |= {row.order_id for row in rows if _asked(row) in products}
+    orders = sorted(found)
     named = 0
     for start in range(0, len(orders), ORDERS_AT_ONCE):
         some = orders[start : start + ORDERS_AT_ONCE]
@@ -102,12 +105,28 @@ def resolve_unknown_lines(engine: Engine, channel: str) -> int:
     return named
 
 
+def unknown_lines(connection: Connection, channel: str) -> Iterator[tuple[Sequence[Any], dict[Asked, int]]]:
+    """The channel's waiting lines without a product, some thousand at a time, and the products that are known for them by now.
+
+    By their links and by their codes: a code that is added links nothing, and no listing may ever have had it.
+    """
+    after = 0
+    while rows := _rows(connection, "unknown", channel=channel, after=after, limit=LOOKED_AT_ONCE):
+        found = products_of(connection, channel, {_asked(row) for row in rows})
+        yield rows, {asked: product for asked, product in found.items() if isinstance(product, int)}
+        after = rows[-1].line_id
+
+
+def _asked(row: Any) -> Asked:
+    return Asked(row.variant_id, row.code, row.ean)
+
+
 def _name_lines(connection: Connection, channel: str, orders: list[int], known: Mapping[Asked, int]) -> int:
     heads = {row.order_id: row for row in _rows(connection, "lock_orders", orders=orders)}
     lines = [
-        (row, known[Asked(row.variant_id, row.code, row.ean)])
+        (row, known[_asked(row)])
         for row in _rows(connection, "lines", orders=orders)
-        if row.product_id is None and Asked(row.variant_id, row.code, row.ean) in known
+        if row.product_id is None and _asked(row) in known
     ]
     wants = [_want(row, product, heads[row.order_id]) for row, product in lines]
     levels = lock_levels(connection, pairs_of(wants)) if wants else {}

@@ -26,9 +26,11 @@ select line_id, order_id, owner, position, external_line_id, product_id, variant
 from cloudsales.sales_order_line where order_id = any (:orders) and waiting > 0 order by order_id, position
 
 -- step: unknown
-select distinct l.order_id, l.variant_id, l.code, l.ean
+-- Lines that wait and have no product, in pages.
+select l.line_id, l.order_id, l.variant_id, l.code, l.ean
 from cloudsales.sales_order_line l join cloudsales.sales_order o using (order_id)
-where o.channel = :channel and l.product_id is null and l.waiting > 0
+where o.channel = :channel and l.product_id is null and l.waiting > 0 and l.line_id > :after
+order by l.line_id limit :limit
 
 -- step: name
 update cloudsales.sales_order_line l set product_id = u.product_id, unknown = null
