@@ -40,36 +40,65 @@ def serve(connection: Connection, freed: Iterable[Pair]) -> int:
     if not places:
         return 0
     levels = lock_levels(connection, places)
-    wants = waiting_wants(connection, places)
-    got = hold_shares(connection, allocate({pair: one.on_hand - one.reserved for pair, one in levels.items()}, wants))
-    tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]])
-    return sum(got.values())
+    free = {pair: one.on_hand - one.reserved for pair, one in levels.items()}
+    pieces = 0
+    while wants := waiting_wants(connection, free):
+        shares = allocate(free, wants)
+        got = hold_shares(connection, shares)
+        tell(
+            connection,
+            "",
+            [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]],
+        )
+        pieces += sum(got.values())
+        for one in shares:
+            free[one.product_id, one.warehouse] -= one.quantity
+        if len(wants) < MOST_LINES or not shares:
+            break  # all who can get something were among them
+    return pieces
 
 
 def serve_all(engine: Engine) -> int:
     """Serve all that can be served now, a transaction for each few hundred places; how many pieces."""
-    pieces = 0
-    while places := _free_places(engine):
-        served = order_work(engine, lambda connection, some=places: serve(connection, some), doing="serve waiting lines")  # type: ignore[misc]
-        pieces += served
-        if not served:
-            break  # what the look saw is gone already
+    pieces, behind = 0, (LONG_AGO, 0, "")
+    while rows := _free_places(engine, behind):
+        places = [(row.product_id, row.warehouse) for row in rows]
+        pieces += order_work(engine, lambda connection, some=places: serve(connection, some), doing="serve waiting lines")  # type: ignore[misc]
+        # Behind these, whether or not they gave anything: others may have been faster, and the next are waited for as well.
+        behind = (rows[-1].since, rows[-1].product_id, rows[-1].warehouse)
     return pieces + _serve_whole_orders(engine)
 
 
-def waiting_wants(connection: Connection, freed: Iterable[Pair]) -> list[Want]:
-    """The lines that wait for these, locked, as wants of those places alone; not those of orders that take all or nothing."""
-    places = set(freed)
+def waiting_wants(connection: Connection, free: Mapping[Pair, int]) -> list[Want]:
+    """Who gets something of these free pieces, locked, as wants of these places alone; not orders that take all or nothing.
+
+    All of them, the oldest first, and at most `MOST_LINES`: where there are as many, there may be more.
+    """
+    places = sorted(pair for pair, pieces in free.items() if pieces > 0)
     if not places:
         return []
-    products = sorted({product for product, _ in places})
-    rows = connection.execute(sa.text(steps(__package__, "intake")["waiting"]), {"products": products, "limit": MOST_LINES}).all()
-    wants = []
-    for row in rows:
-        warehouses = tuple(name for name in row.warehouses if (row.product_id, name) in places)
-        if warehouses:
-            wants.append(Want(row.owner, row.reference, row.position, row.product_id, row.waiting, warehouses, row.placed_at))
-    return wants
+    total: Counter[int] = Counter()
+    for product, warehouse in places:
+        total[product] += free[product, warehouse]
+    facts = {
+        "products": [product for product, _ in places],
+        "warehouses": [warehouse for _, warehouse in places],
+        "most": [total[product] for product, _ in places],
+    }
+    rows = connection.execute(sa.text(steps(__package__, "intake")["waiting"]), {**facts, "limit": MOST_LINES}).all()
+    known = set(places)
+    return [
+        Want(
+            row.owner,
+            row.reference,
+            row.position,
+            row.product_id,
+            row.waiting,
+            tuple(name for name in row.warehouses if (row.product_id, name) in known),
+            row.placed_at,
+        )
+        for row in rows
+    ]
 
 
 def hold_shares(connection: Connection, shares: Sequence[Share]) -> Counter[str]:
@@ -151,9 +180,11 @@ def _want(row: Any, product: int, head: Any) -> Want:
     return Want(row.owner, reference, row.position, product, row.waiting, tuple(head.warehouses), head.placed_at, head.whole)
 
 
-def _free_places(engine: Engine) -> list[Pair]:
+def _free_places(engine: Engine, behind: tuple[datetime, int, str]) -> Sequence[sa.Row[Any]]:
+    since, product, warehouse = behind
+    facts = {"since": since, "product": product, "warehouse": warehouse, "limit": PAIRS_AT_ONCE}
     with engine.connect() as connection:
-        return [(row.product_id, row.warehouse) for row in _rows(connection, "free", limit=PAIRS_AT_ONCE)]
+        return _rows(connection, "free", **facts)
 
 
 def _serve_whole_orders(engine: Engine) -> int:
@@ -178,8 +209,13 @@ def _serve_orders(connection: Connection, orders: list[int]) -> int:
     wants, incomplete = _waiting_of(connection, heads)
     free = {pair: one.on_hand - one.reserved for pair, one in levels.items()}
     got = hold_shares(connection, allocate(free, wants, incomplete=incomplete))
-    tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]])
+    _tell_served(connection, wants, got)
     return sum(got.values())
+
+
+def _tell_served(connection: Connection, wants: Sequence[Want], got: Counter[str]) -> None:
+    served = [want for want in wants if got[want.owner]]
+    tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in served])
 
 
 def _waiting_of(connection: Connection, heads: Mapping[int, Any]) -> tuple[list[Want], frozenset[str]]:

@@ -1,13 +1,14 @@
 -- Waiting lines: what is free for them, and lines whose product became known.
 
 -- step: free
--- Pairs with free pieces for which a line waits, the longest waiting first.
+-- Pairs with free pieces for which a line waits, the longest waiting first, behind the last one that was looked at.
 select l.product_id, v.warehouse, min(l.placed_at) as since
 from cloudsales.sales_order_line l
 join cloudsales.sales_order o using (order_id)
 join cloudsales.stock_level v on v.product_id = l.product_id and v.warehouse = any (o.warehouses) and v.on_hand > v.reserved
 where l.waiting > 0 and l.product_id is not null and not o.whole
-group by 1, 2 order by 3, 1, 2 limit :limit
+group by 1, 2 having (min(l.placed_at), l.product_id, v.warehouse) > (cast(:since as timestamptz), :product, :warehouse)
+order by 3, 1, 2 limit :limit
 
 -- step: whole
 -- Orders that take all or nothing and wait, the oldest first, behind the last one that was looked at.
