@@ -103,5 +103,5 @@ class Waiting:
 def all_holds(engine: Engine, *channels: str) -> None:
     """The rules of stock and of orders, and the invariants worked out apart from them."""
     results = [*check_stock(engine), *check_orders(engine, dict.fromkeys(channels or ("fashionup",), shop()))]
-    assert [(one.name, one.sample) for one in results if not one.passed] == []
+    assert [(one.rule, one.sample) for one in results if not one.passed] == []
     assert broken(engine) == {}
