@@ -1,7 +1,7 @@
-"""The facts that stand on a supplier order beside its lines: who buys, who sells, where it is to be delivered. Frozen at the close.
+"""The facts that stand on a supplier order beside its lines: who buys, who sells, where it is to be delivered.
 
-What belongs here: their shape, and how they follow from the settings. What does not: how they are set out on paper (`order_files`),
-and e-mail addresses, which are read from the settings when a message is queued.
+What belongs here: their shape, and how they follow from the settings where the close froze less. What does not: how they are
+set out on paper (`order_files`), and e-mail addresses, which are read from the settings when a message is queued.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The documents of a supplier order, PDF and XLSX, made once from its frozen rows and kept in the database (I-28, I-34).
 
-What belongs here: what stands where on them. What does not: words (`wording`), typesetting (`outbox.typesetting`), sending (`handing`).
+What belongs here: what stands where on them. What does not: words (`wording`), typesetting (`outbox.typesetting`), and sending
+(`handing`).
 
 Text in an order comes from catalogues and price lists: in the PDF it is data, in the spreadsheet a text cell, so nothing of it is
 ever run (F-45).
@@ -115,11 +116,16 @@ def read_orders(connection: Connection, settings: Settings, supplier_order_ids: 
             row.business_date,
             row.closed_at,
             row.language if row.language in WORDS else "en",
-            {**order_facts(settings, row.supplier), **row.facts},
+            _merged(order_facts(settings, row.supplier), row.facts),
             tuple(lines.get(row.supplier_order_id, ())),
         )
         for row in connection.execute(sa.text(queries["orders"]), ids)
     ]
+
+
+def _merged(now: dict[str, Any], frozen: dict[str, Any]) -> dict[str, Any]:
+    """What was frozen counts; what it does not say is as the settings have it."""
+    return {who: {**facts, **(frozen.get(who) or {})} for who, facts in now.items()}
 
 
 def make_files(connection: Connection, settings: Settings, supplier_order_ids: Collection[int]) -> dict[int, list[int]]:
@@ -175,7 +181,7 @@ def paper(order: Order) -> dict[str, Any]:
         "title": f"{words['order']} {order.number}",
         "number": order.number,
         "footer": f"{words['order']} {order.number} · {plain(order.facts['buyer'].get('name'))}".rstrip(" ·"),
-        "dates": [(words["date"], day(order.business_date, language)), (words["lines"], whole(len(order.lines), language))],
+        "dates": _dates(order),
         "buyer": _party(order, "buyer"),
         "supplier": _party(order, "supplier"),
         "delivery": _delivery(order),
@@ -192,6 +198,13 @@ def paper(order: Order) -> dict[str, Any]:
 COLUMNS = {"no": 0, "code": 1.7, "sku": 2.1, "name": 3.8, "packs": 0, "quantity": 0, "price": 0, "value": 0, "currency": 0}
 """A column, and its share of the width; 0: as wide as its content."""
 NUMBERS = frozenset({"no", "packs", "quantity", "price", "value"})
+
+
+def _dates(order: Order) -> list[tuple[str, str]]:
+    words, expected = WORDS[order.language], order.facts["delivery"].get("expected_on")
+    dates = [(words["date"], day(order.business_date, order.language))]
+    dates += [(words["expected"], day(date.fromisoformat(expected), order.language))] if expected else []
+    return [*dates, (words["lines"], whole(len(order.lines), order.language))]
 
 
 def _header(order: Order, column: str) -> str:
@@ -272,7 +285,7 @@ WIDTHS = {"no": 6, "code": 18, "sku": 22, "name": 48, "currency": 10}
 
 def xlsx(order: Order) -> bytes:
     """The order as a spreadsheet: the lines with one header row, for machines; the order's head on a second sheet."""
-    import xlsxwriter
+    import xlsxwriter  # type: ignore[import-untyped]
 
     made = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}

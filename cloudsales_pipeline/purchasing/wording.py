@@ -16,6 +16,7 @@ WORDS: dict[str, Words] = {
         "order": "Comandă către furnizor",
         "number": "Număr",
         "date": "Data",
+        "expected": "Livrare până la",
         "buyer": "Cumpărător",
         "supplier": "Furnizor",
         "delivery": "Livrare la",
@@ -43,7 +44,8 @@ WORDS: dict[str, Words] = {
         "subject_again": "Comanda {number} de la {buyer} (retrimisă)",
         "greeting": "Bună ziua,",
         "body": "Vă trimitem comanda {number} din {date}: {lines} poziții, {pieces} bucăți.",
-        "body_again": "Vă retrimitem comanda {number} din {date}: {lines} poziții, {pieces} bucăți. Este aceeași comandă, nu una nouă.",
+        "body_again": "Vă retrimitem comanda {number} din {date}: {lines} poziții, {pieces} bucăți."
+        " Este aceeași comandă, nu una nouă.",
         "attached": "Comanda completă este atașată.",
         "deliver": "Vă rugăm să livrați la: {place}.",
         "thanks": "Vă mulțumim,",
@@ -52,6 +54,7 @@ WORDS: dict[str, Words] = {
         "order": "Purchase order",
         "number": "Number",
         "date": "Date",
+        "expected": "Delivery by",
         "buyer": "Buyer",
         "supplier": "Supplier",
         "delivery": "Deliver to",
@@ -79,7 +82,8 @@ WORDS: dict[str, Words] = {
         "subject_again": "Order {number} from {buyer} (sent again)",
         "greeting": "Hello,",
         "body": "Please find our order {number} of {date}: {lines} lines, {pieces} pieces.",
-        "body_again": "We send our order {number} of {date} again: {lines} lines, {pieces} pieces. It is the same order, not a new one.",
+        "body_again": "We send our order {number} of {date} again: {lines} lines, {pieces} pieces."
+        " It is the same order, not a new one.",
         "attached": "The whole order is attached.",
         "deliver": "Please deliver to: {place}.",
         "thanks": "Kind regards,",
@@ -115,7 +119,7 @@ def price(number: Decimal, language: str) -> str:
 
 
 def day(on: date, language: str) -> str:
-    """24.11.2026 (ro), 24 November 2026 would be longer: 2026-11-24 (en) can't be misread."""
+    """24.11.2026 (ro), 2026-11-24 (en): neither can be misread."""
     return f"{on:%d.%m.%Y}" if language == "ro" else on.isoformat()
 
 
