@@ -98,12 +98,14 @@ def test_f45_a_company_name_with_line_breaks_stays_on_the_subjects_line(engine: 
 
 
 def test_f24_killed_at_any_statement_each_order_is_queued_once(engine: Engine, shop: Settings, database_url: URL) -> None:
+    # spreadsheets alone: typst's threads do not survive the fork by which this test kills
+    sheets = with_suppliers(shop, attach=("xlsx",))
     seen = set()
-    for _step in killed_at_each_step(database_url, lambda fresh: hand_over(fresh, shop)):
+    for _step in killed_at_each_step(database_url, lambda fresh: hand_over(fresh, sheets)):
         ((files, queued),) = rows(
             engine, "select (select count(*) from personal.stored_file), (select count(*) from personal.message)"
         )
         seen.add((files, queued))
-    assert seen == {(0, 0), (4, 1)}
+    assert seen == {(0, 0), (2, 1)}
     assert len(messages(engine)) == 1
     assert asked(engine) == [(TWO, "supplier_without_email", None)]
