@@ -1,4 +1,4 @@
-"""`cloudsales purchasing receive|send|write-off`: orders to suppliers, and what they deliver. Added to the group by `register`."""
+"""`cloudsales purchasing receive|send|write-off`: orders to suppliers, and deliveries. Added to the group by `register`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def receive(
-    file: Annotated[
-        Path, typer.Argument(help="CSV or XLSX: supplier, reference, sku, quantity[, order, warehouse, occurred_at].")
-    ],
+    file: Annotated[Path, typer.Argument(help="CSV, XLSX: supplier, reference, sku, quantity[, order, warehouse, occurred_at].")],
     encoding: Annotated[str | None, typer.Option(help="Of a CSV; default UTF-8.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -36,9 +34,7 @@ def receive(
         held = [
             {"row": one.delivered.row, "sku": one.delivered.sku, "reason": one.reason, **one.detail} for one in result.held[:20]
         ]
-        print_rows(
-            held, as_json=False, title="In quarantine (at most 20 shown; all: cloudsales quarantine list --stage purchasing)"
-        )
+        print_rows(held, as_json=False, title="In quarantine (at most 20; all: cloudsales quarantine list --stage purchasing)")
 
 
 def send(

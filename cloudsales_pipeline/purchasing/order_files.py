@@ -189,7 +189,7 @@ def paper(order: Order) -> dict[str, Any]:
         "widths": [COLUMNS[column] for column in columns],
         "right": [place for place, column in enumerate(columns) if column in NUMBERS],
         "codes": [place for place, column in enumerate(columns) if column in {"code", "sku"}],
-        "rows": [[_breakable(_cell(line, column, language)) for column in columns] for line in order.lines],
+        "rows": [[_cell(line, column, language) for column in columns] for line in order.lines],
         "totals": totals,
         "notes": [*([words["unpriced"].format(unpriced)] if unpriced and priced else []), words["confirm"]],
     }
@@ -228,9 +228,9 @@ def _cell(line: OrderLine, column: str, language: str) -> str:
         case "no":
             return str(line.position)
         case "code":
-            return plain(line.supplier_code)
+            return _breakable(plain(line.supplier_code))
         case "sku" | "name" | "currency":
-            return plain(getattr(line, column))
+            return _breakable(plain(getattr(line, column)))
         case "packs":
             packs, rest = line.packs
             return f"{packs} × {line.pack_size}" + (f" + {rest}" if rest else "")
