@@ -45,7 +45,6 @@ begin
         execute format('grant select on %s to cloudsales_pipeline', item.named);
     end loop;
     grant usage, select on all sequences in schema cloudsales, personal to cloudsales_pipeline;
-    grant select on all tables in schema cloudsales to cloudsales_pipeline;  -- its views: it owns the tables already
     grant execute on all functions in schema cloudsales, analytics to cloudsales_pipeline;
     grant select on all tables in schema analytics to cloudsales_pipeline, cloudsales_analyst, cloudsales_personal;
     grant usage on schema analytics to cloudsales_personal;
