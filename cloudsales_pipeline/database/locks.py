@@ -35,6 +35,11 @@ ORDER_INTAKE_LOCK = 7_301_008
 """With the channel's hash as second number: one process at a time asks a channel for orders and tells it of those we hold."""
 
 
+OUTBOX_SENDER_LOCK = 7_301_010
+"""With the hash of a sender's key as second number, shared: held for as long as the sender is there to say what became of the
+messages that it claimed."""
+
+
 def lock_catalogue(connection: Connection) -> None:
     """Wait until no other transaction writes to the catalogue; held until this one ends."""
     connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": CATALOGUE_LOCK})
