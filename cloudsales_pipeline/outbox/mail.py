@@ -1,7 +1,7 @@
 """E-mail: a mail server's address as apprise reads it, and one SMTP exchange whose end is known.
 
-apprise itself tells sent from not sent; a message that may have gone out must not go out again, so the exchange is made here, step
-by step. What is lost before the full stop that ends the data was not taken; what is lost after it may have been.
+apprise itself tells sent from not sent; a message that may have gone out must not go out again, so the exchange is made here,
+step by step. What is lost before the full stop that ends the data was not taken; what is lost after it may have been.
 
 What belongs here: the server's address, the connection, the exchange. What does not: the mail's text (`letters`).
 """
@@ -12,7 +12,8 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,10 +56,13 @@ def mail_server(url: str, sender: str | None) -> MailServer:
     from cloudsales_pipeline.outbox.sms import quiet_apprise
 
     quiet_apprise()
-    from apprise import AppriseImproperlyConfigured
-    from apprise.plugins.email.base import NotifyEmail
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its PGP part loads a module that Python 3.13 has no more
+        from apprise.exception import AppriseImproperlyConfigured
+        from apprise.plugins.email.base import NotifyEmail
 
-    parsed = NotifyEmail.parse_url(url) if url.partition("://")[0].lower() in ("mailto", "mailtos") else None
+    plugin_class: Any = NotifyEmail  # apprise is typed in part
+    parsed = plugin_class.parse_url(url) if url.partition("://")[0].lower() in ("mailto", "mailtos") else None
     if not parsed:
         raise _unusable("it is not mailto://… or mailtos://…")
     if not parsed.get("from_addr") and sender:
@@ -66,7 +70,7 @@ def mail_server(url: str, sender: str | None) -> MailServer:
     if parsed.get("verify") is False:
         raise _unusable("verify=no is not taken: the server's certificate is checked", "for one of your own set SSL_CERT_FILE")
     try:
-        plugin = NotifyEmail(**parsed)
+        plugin = plugin_class(**parsed)
     except AppriseImproperlyConfigured:
         raise _unusable("it names no sender", "set messages.sender, or put ?from=name@company.ro behind it") from None
     name, address = plugin.from_addr
@@ -267,7 +271,7 @@ def _reset(smtp: _Smtp) -> bool:
 def _announced(smtp: _Smtp, letter: Letter) -> Answer | None:
     """MAIL, RCPT, DATA up to where the data may come; what to answer where the server says no."""
     options = [*(["SMTPUTF8", "BODY=8BITMIME"] if letter.needs_utf8 else []), *_size(smtp, letter)]
-    steps = (
+    steps: tuple[tuple[Callable[[], tuple[int, bytes]], int], ...] = (
         (lambda: smtp.mail(letter.sender, options), 250),
         (lambda: smtp.rcpt(letter.recipient), 250),
         (lambda: smtp.docmd("DATA"), 354),

@@ -1,9 +1,9 @@
 """Sending what is due: claimed and committed first, then handed over, then marked with what the gateway answered.
 
-A claim holds as long as its sender's database session: an advisory lock goes with it. What a killed sender leaves in `sending` may
-have gone out; it becomes `unknown`, and only a person's word sends it again (`deciding`).
+A claim holds as long as its sender's database session: an advisory lock goes with it. What a killed sender leaves in `sending`
+may have gone out; it becomes `unknown`, and only a person's word sends it again (`deciding`).
 
-What belongs here: claims, marks, pauses, attempts. What does not: how a message is handed over (`gateways`), and which are written.
+What belongs here: claims, marks, pauses, attempts. What does not: how a message is handed over (`gateways`).
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ def send_due(
             with _opened(settings, gateways, desk.waiting(), total) as ways:
                 for medium, way in ways.items():
                     _send_all(desk, medium, way, total, deadline, clock)
-    except sa.exc.DBAPIError as error:
+    except (sa.exc.DBAPIError, sa.exc.PendingRollbackError) as error:
         raise DatabaseError(
-            f"The database was lost while messages were being sent ({type(error.orig).__name__}).",
+            f"The database was lost while messages were being sent ({type(error).__name__}).",
             next_step="see cloudsales messages list --state unknown: those may have gone out",
         ) from None
     return total
@@ -161,15 +161,12 @@ class _Desk:
             return Counter()
         try:
             rows = self._mark(self.connection, answers)
-        except sa.exc.DBAPIError:
-            with suppress(sa.exc.DBAPIError), self.engine.begin() as another:
+        except sa.exc.SQLAlchemyError:  # also: that the session is lost already
+            with suppress(sa.exc.SQLAlchemyError), self.engine.begin() as another:
                 self._mark(another, answers)
             raise
-        return Counter(
-            {"new": "again" if row.again else NOT_TRIED}.get(row.state, row.state)
-            for row in rows
-            if row.again or row.state != "new"
-        )
+        # What is new again without having been tried is no news.
+        return Counter("again" if row.state == "new" else row.state for row in rows if row.again or row.state != "new")
 
     def _mark(self, connection: Connection, answers: Sequence[tuple[int, Answer | None]]) -> Sequence[sa.Row[Any]]:
         rows = [_row(message_id, answer) for message_id, answer in answers]

@@ -12,6 +12,7 @@ import functools
 import logging
 import ssl
 import threading
+import warnings
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ class HttpGateway:
             )
 
     def send(self, envelope: Envelope) -> Answer:
-        """Hand one message over. Who has not answered in time is left behind in a thread of its own, and the outcome is unknown."""
+        """Hand one message over. Who is too slow is left behind in a thread of its own: unknown."""
         self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
         if len(self._left_behind) >= MOST_LEFT_BEHIND:
             return Answer(Outcome.AGAIN, "unreachable", "too many exchanges without an end")
@@ -84,8 +85,11 @@ class HttpGateway:
         """Nothing is held between messages."""
 
     def _plugin(self, recipient: str, message_id: int) -> Any:
-        from apprise import Apprise
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # it loads its plugins when it is first used
+            from apprise import Apprise
 
+            Apprise.instantiate("json://localhost")
         url = self._url.replace(RECIPIENT, quote(recipient, safe="")).replace(REFERENCE, str(message_id))
         return Apprise.instantiate(url, suppress_exceptions=True)
 
@@ -148,7 +152,7 @@ def _watch_requests() -> None:
         seen.append(Exchange(response.status_code))
         return response
 
-    HTTPAdapter.send = send  # type: ignore[method-assign]
+    HTTPAdapter.send = send  # type: ignore[method-assign,assignment]
 
 
 def _never_connected(error: Exception) -> bool:
