@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from cloudsales_pipeline.errors import SettingsError
 from cloudsales_pipeline.outbox.gateways import Answer, Envelope, Outcome, without_addresses
@@ -158,6 +158,22 @@ class MailGateway:
         return answer
 
 
+class _WholeLines:
+    """What the server says, line by line. smtplib would take `250` for a yes that was cut off before its line ended."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readline(self, limit: int) -> bytes:
+        line = self._file.readline(limit)
+        if line and not line.endswith(b"\n"):
+            raise smtplib.SMTPServerDisconnected("a reply was cut off")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class _Smtp(smtplib.SMTP):
     """smtplib's connection, which can be cut from outside at any point, also while it greets or shakes hands (F-05)."""
 
@@ -192,6 +208,11 @@ class _Smtp(smtplib.SMTP):
         if self._wrap_at_once:
             self._shake_hands()
         return self.sock
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _WholeLines(self.sock.makefile("rb"))
+        return super().getreply()
 
     def secure(self) -> None:
         """STARTTLS: the server must offer it.
