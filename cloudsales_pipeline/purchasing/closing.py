@@ -191,7 +191,7 @@ def _plan(connection: Connection, settings: Settings, day: date, suppliers: Sequ
     for name in suppliers:
         terms = settings.suppliers[name]
         choices = tuple(choose_order(needs[name], terms)) if is_order_day(day, terms) else ()
-        waits = "below_minimum" if needs[name] and is_order_day(day, terms) else "nothing"
+        waits: Outcome = "below_minimum" if needs[name] and is_order_day(day, terms) else "nothing"
         days = [lead[choice.product_id] for choice in choices]
         longest = max((terms.lead_time_days if one is None else one for one in days), default=terms.lead_time_days)
         plans.append(_Plan(name, "ordered" if choices else waits, choices, longest))

@@ -27,7 +27,7 @@ class Need(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A line to be ordered: `quantity` = `required` + surplus. `required` is below the need's only where packs were rounded down."""
+    """A line to be ordered: `quantity` = `required` + surplus; `required` is below the need's only where packs went down."""
 
     product_id: int
     sku: str
