@@ -25,8 +25,10 @@ def receive(
 ) -> None:
     """Receive a supplier's delivery, once by its reference; orders that wait are served, the oldest first."""
     from cloudsales_pipeline.purchasing.receipts import receive_file
+    from cloudsales_pipeline.purchasing.suppliers import sync_suppliers
 
     with project() as (settings, engine):
+        sync_suppliers(engine, settings)
         result = receive_file(engine, settings, file, encoding=encoding)
     told = {name: value for name, value in vars(result).items() if name != "held"}
     print_rows([{"file": file.name, **told}], as_json=as_json, title="Received")
