@@ -25,8 +25,8 @@ OUTCOMES = ("taken", "taken_before", "refused", "waiting", "gone", "failed")
     partitions_def=INBOX_CHANNELS,
     group_name="stock",
     deps=[dg.AssetDep(catalog, partition_mapping=dg.AllPartitionMapping())],
-    description="Movements (sales, receipts, counts, …) that a store dropped as CSV or XLSX files into its inbox, posted to the"
-    " ledger, and suppliers' deliveries: each file once by its content, bad rows in quarantine by their number, the file archived with its result.",
+    description="Movements (sales, receipts, counts, …) and suppliers' deliveries that a store dropped as CSV or XLSX files into"
+    " its inbox, posted to the ledger: each file once by its content, bad rows in quarantine by their number, the file archived with its result.",
     kinds={"postgres", "file"},
     owners=["team:operations", "team:data"],
     tags={"stage": "stock"},
