@@ -26,7 +26,8 @@ OUTCOMES = ("taken", "taken_before", "refused", "waiting", "gone", "failed")
     group_name="stock",
     deps=[dg.AssetDep(catalog, partition_mapping=dg.AllPartitionMapping())],
     description="Movements (sales, receipts, counts, …) and suppliers' deliveries that a store dropped as CSV or XLSX files into"
-    " its inbox, posted to the ledger: each file once by its content, bad rows in quarantine by their number, the file archived with its result.",
+    " its inbox, posted to the ledger: each file once by its content, bad rows in quarantine by their number, the file archived"
+    " with its result.",
     kinds={"postgres", "file"},
     owners=["team:operations", "team:data"],
     tags={"stage": "stock"},
