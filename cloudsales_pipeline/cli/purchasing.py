@@ -107,9 +107,7 @@ def requirement(supplier: Supplier = None, as_json: Json = False) -> None:
         print_rows(rows, as_json=False, title="To be bought (a row without a supplier: a person must name one)")
         if supplier is None:
             homeless = without_supplier(connection, _today(settings))
-            print_rows(
-                homeless, as_json=False, title="Of no known supplier: load a price list, or say it in the catalogue's file"
-            )
+            print_rows(homeless, as_json=False, title="Of no known supplier: load a price list, or name one in the catalogue")
             print_rows(waiting_unbought(connection), as_json=False, title="Waits, and is not to be bought")
 
 

@@ -81,7 +81,7 @@ class PriceResult:
     refused: tuple[RefusedPrice, ...] = ()
 
 
-class BadField(ValueError):
+class BadFieldError(ValueError):
     """A field that is not what it must be."""
 
     def __init__(self, reason: str, what: str, found: str) -> None:
@@ -108,7 +108,7 @@ def load_prices(engine: Engine, path: Path, *, encoding: str | None = None) -> P
     for row in rows:
         try:
             good.append((row.number, parse_price(row)))
-        except BadField as error:
+        except BadFieldError as error:
             bad.append(RefusedPrice(row.number, error.reason, _evidence(row) | error.detail))
     good, twice = _apart(good)
     return unit_of_work(engine, lambda connection: _load(connection, path.name, good, bad, twice), repeatable=True)
@@ -118,19 +118,19 @@ def parse_price(row: FileRow) -> Price:
     """A row as a price. Pure.
 
     Raises:
-        BadField: with the reason code.
+        BadFieldError: with the reason code.
     """
     if row.fault:
-        raise BadField(row.fault, "the row is not as long as the header, or is damaged", "")
+        raise BadFieldError(row.fault, "the row is not as long as the header, or is damaged", "")
     text = {name: row.fields.get(name, "").strip() for name in (*REQUIRED, *OPTIONAL)}
     starts, ends = _date(text["valid_from"]), _date(text["valid_until"]) if text["valid_until"] else None
     if ends is not None and ends < starts:
-        raise BadField("bad_date", "valid_until is before valid_from", text["valid_until"])
+        raise BadFieldError("bad_date", "valid_until is before valid_from", text["valid_until"])
     price = _price(text["price"])
     return Price(
         text["supplier"],
         text["sku"],
-        code_key(text["sku"]),
+        code_key(text["sku"]) or "",
         text["supplier_code"] or None,
         price,
         _currency(text["currency"], price),
@@ -158,7 +158,7 @@ def _whole(text: str, reason: str, *, least: int, most: int) -> int | None:
     if not text:
         return None
     if not re.fullmatch(r"-?\d{1,9}(\.0+)?", text) or not least <= int(text.split(".")[0]) <= most:
-        raise BadField(reason, f"a whole number from {least} to {most:,}", text)
+        raise BadFieldError(reason, f"a whole number from {least} to {most:,}", text)
     return int(text.split(".")[0])
 
 
@@ -172,7 +172,7 @@ def _price(text: str) -> Decimal | None:
     elif re.fullmatch(r"\d{1,3}(,\d{3})+\.\d+", plain):
         plain = plain.replace(",", "")
     if not re.fullmatch(r"\d{1,10}(\.\d{1,4}0*)?", plain):
-        raise BadField("bad_price", "a price such as 12.50, not negative, with at most 4 decimals", text)
+        raise BadFieldError("bad_price", "a price such as 12.50, not negative, with at most 4 decimals", text)
     return Decimal(plain)
 
 
@@ -180,13 +180,13 @@ def _currency(text: str, price: Decimal | None) -> str | None:
     if not text:
         return None if price is None else "RON"
     if not re.fullmatch(r"[A-Za-z]{3}", text):
-        raise BadField("bad_currency", "a code of three letters such as RON", text)
+        raise BadFieldError("bad_currency", "a code of three letters such as RON", text)
     return {"LEI": "RON"}.get(text.upper(), text.upper())
 
 
 def _flag(text: str) -> bool:
     if text.casefold() not in YES | NO:
-        raise BadField("bad_flag", "yes or no (da, nu, 1, 0)", text)
+        raise BadFieldError("bad_flag", "yes or no (da, nu, 1, 0)", text)
     return text.casefold() in YES
 
 
@@ -197,9 +197,9 @@ def _date(text: str) -> date:
             return date(int(found[3]), int(found[2]), int(found[1]))
         found_date = date.fromisoformat(re.sub(r"[T ]00:00(:00(\.0+)?)?$", "", text))
     except ValueError:
-        raise BadField("bad_date", "a date such as 2026-11-24", text) from None
+        raise BadFieldError("bad_date", "a date such as 2026-11-24", text) from None
     if not 1970 <= found_date.year <= 9998:
-        raise BadField("bad_date", "a date such as 2026-11-24", text)
+        raise BadFieldError("bad_date", "a date such as 2026-11-24", text)
     return found_date
 
 

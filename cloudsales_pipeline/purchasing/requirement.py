@@ -33,7 +33,7 @@ def without_supplier(connection: Connection, on_date: date, *, limit: int = MOST
 
 
 def waiting_unbought(connection: Connection, *, limit: int = MOST) -> Rows:
-    """Lines that wait and are not to be bought, with a reason code: add_shortages_off, order_held, order_expired, unknown_product…"""
+    """Lines that wait and are not to be bought, with a reason code: add_shortages_off, order_held, unknown_product and others."""
     return _rows(connection, "waiting_unbought", limit=limit)
 
 

@@ -111,3 +111,25 @@ def to_be_bought(engine: Engine) -> dict[str, int]:
             "select p.sku, sum(q.quantity)::integer from cloudsales.open_requirement q join cloudsales.product p using (product_id) group by 1",
         )
     )
+
+
+def priced(engine: Engine, supplier: str, sku: str, *, price: str = "1.00", valid_from: str = "2026-01-01", **more: Any) -> None:
+    """A price of a supplier, in RON."""
+    facts: dict[str, Any] = {
+        "supplier_code": None,
+        "pack_size": None,
+        "minimum_quantity": None,
+        "lead_time_days": None,
+        "preferred": False,
+        "locked": False,
+    }
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into cloudsales.supplier_price (supplier, product_id, supplier_code, price, currency, pack_size,"
+                " minimum_quantity, lead_time_days, preferred, locked, valid_from)"
+                " select :supplier, product_id, :supplier_code, cast(:price as numeric), 'RON', :pack_size, :minimum_quantity,"
+                " :lead_time_days, :preferred, :locked, cast(:valid_from as date) from cloudsales.product where sku = :sku"
+            ),
+            facts | {"supplier": supplier, "sku": sku, "price": price, "valid_from": valid_from} | more,
+        )
