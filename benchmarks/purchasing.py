@@ -30,7 +30,9 @@ PACK = 6
 def run(server: Server, report: Report, size: str) -> None:
     """A close costs at most three times the bare insert; closing the date again, and a day on which nothing came, next to nothing."""
     lines, suppliers = LINES[size], SUPPLIERS[size]
-    report.begin("purchasing", f"{lines:,} lines of {PRODUCTS[size]:,} products lack stock, {suppliers} suppliers, packs of {PACK}")
+    report.begin(
+        "purchasing", f"{lines:,} lines of {PRODUCTS[size]:,} products lack stock, {suppliers} suppliers, packs of {PACK}"
+    )
     settings = settings_of(suppliers)
     costs: dict[str, list[Cost]] = {"bare": [], "close": [], "again": [], "next day": []}
     for number in range(ROUNDS[size]):
@@ -76,7 +78,9 @@ def fill(engine: Engine, settings: Settings, lines: int, products: int) -> None:
 def clean(engine: Engine) -> None:
     """What a rolled back round left, and the statistics that autovacuum would have brought by the evening."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("vacuum analyze cloudsales.supplier_order, cloudsales.supplier_order_line, cloudsales.requirement")
+        connection.exec_driver_sql(
+            "vacuum analyze cloudsales.supplier_order, cloudsales.supplier_order_line, cloudsales.requirement"
+        )
 
 
 def bare(engine: Engine) -> None:
