@@ -35,6 +35,16 @@ ORDER_INTAKE_LOCK = 7_301_008
 """With the channel's hash as second number: one process at a time asks a channel for orders and tells it of those we hold."""
 
 
+PURCHASING_LOCK = 7_301_009
+"""One transaction at a time buys or receives: every close and every receipt takes it before anything else, so that no two
+tie, or count, the same pieces on order. Orders that stream in don't take it."""
+
+
+def lock_purchasing(connection: Connection) -> None:
+    """Wait until no other transaction closes or receives; held until this one ends."""
+    connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": PURCHASING_LOCK})
+
+
 def lock_catalogue(connection: Connection) -> None:
     """Wait until no other transaction writes to the catalogue; held until this one ends."""
     connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": CATALOGUE_LOCK})

@@ -40,6 +40,10 @@ begin
     loop
         execute format('alter table %s owner to cloudsales_pipeline', item.named);
     end loop;
+    -- views of ours stay their maker's, who may read what they read
+    for item in select c.oid::regclass as named from pg_class c where c.relnamespace = 'cloudsales'::regnamespace and c.relkind = 'v' loop
+        execute format('grant select on %s to cloudsales_pipeline', item.named);
+    end loop;
     grant usage, select on all sequences in schema cloudsales, personal to cloudsales_pipeline;
     grant execute on all functions in schema cloudsales, analytics to cloudsales_pipeline;
     grant select on all tables in schema analytics to cloudsales_pipeline, cloudsales_analyst, cloudsales_personal;
