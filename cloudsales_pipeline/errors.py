@@ -33,7 +33,11 @@ class CloudSalesError(Exception):
         self.next_step = next_step
 
     def __str__(self) -> str:
-        return f"{self.message} Next: {self.next_step}" if self.next_step else self.message
+        if not self.next_step:
+            return self.message
+        # what a driver or a channel said ends as it likes
+        stop = "" if self.message.endswith((".", "!", "?", "…")) else "."
+        return f"{self.message}{stop} Next: {self.next_step}"
 
 
 class SettingsError(CloudSalesError):

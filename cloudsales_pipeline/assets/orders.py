@@ -71,7 +71,5 @@ def told(connection: "Connection", channel: str, result: "ImportResult", timezon
         "shortages": metadata.table(summary.shortages(connection, channel)),
         "last_orders": metadata.table(summary.last_orders(connection, channel)),
         "orders_by_hour": dg.MetadataValue.md(orders_by_hour(summary.by_hour(connection, channel, timezone))),
-        "look_next": dg.MetadataValue.text(
-            "select * from analytics.sales_order where review <> '{}'; cloudsales quarantine list --stage orders"
-        ),
+        "look_next": dg.MetadataValue.text("cloudsales orders list --review; cloudsales quarantine list --stage orders"),
     }

@@ -25,8 +25,9 @@ OUTCOMES = ("taken", "taken_before", "refused", "waiting", "gone", "failed")
     partitions_def=INBOX_CHANNELS,
     group_name="stock",
     deps=[dg.AssetDep(catalog, partition_mapping=dg.AllPartitionMapping())],
-    description="Movements (sales, receipts, counts, …) that a store dropped as CSV or XLSX files into its inbox, posted to the"
-    " ledger: each file once by its content, bad rows in quarantine by their number, the file archived with its result.",
+    description="Movements (sales, receipts, counts, …) and suppliers' deliveries that a store dropped as CSV or XLSX files into"
+    " its inbox, posted to the ledger: each file once by its content, bad rows in quarantine by their number, the file archived"
+    " with its result.",
     kinds={"postgres", "file"},
     owners=["team:operations", "team:data"],
     tags={"stage": "stock"},
@@ -37,12 +38,15 @@ def store_movements(context: dg.AssetExecutionContext, project: Project) -> dg.M
     with clear_failures(), project.engine() as engine:
         from cloudsales_pipeline.database.migrate import register_channels
         from cloudsales_pipeline.orders.serving import serve
+        from cloudsales_pipeline.purchasing.receipts import dropped_receipts
+        from cloudsales_pipeline.purchasing.suppliers import sync_suppliers
         from cloudsales_pipeline.stock.inbox import take_inbox
 
         settings = project.settings()
         with engine.begin() as connection:
             register_channels(connection, settings)  # a warehouse that the settings have only now
-        result = take_inbox(engine, settings, name, then=serve)
+        sync_suppliers(engine, settings)
+        result = take_inbox(engine, settings, name, then=serve, others=[dropped_receipts(settings)])
         with engine.connect() as connection:
             told = {**metadata.described(connection, "stock_file"), **taken(result)}
         if result.count("failed"):

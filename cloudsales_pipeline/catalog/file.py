@@ -11,7 +11,7 @@ import csv
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,13 +61,16 @@ def column_name(header: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", plain.strip().casefold()).strip("_")
 
 
-def read_rows(path: Path, *, required: Sequence[str], encoding: str | None = None) -> Iterator[FileRow]:
+def read_rows(
+    path: Path, *, required: Sequence[str], encoding: str | None = None, aliases: Mapping[str, str] = ALIASES
+) -> Iterator[FileRow]:
     """The file's rows, one by one.
 
     Args:
         path: a .csv, .txt, .tsv or .xlsx file.
         required: columns that must be there (our names).
         encoding: of a CSV; by default UTF-8, or UTF-16 where the file starts with its mark.
+        aliases: other words for our columns.
 
     Raises:
         InputError: no such file, not readable as said, no header, or a required column is missing.
@@ -79,7 +82,7 @@ def read_rows(path: Path, *, required: Sequence[str], encoding: str | None = Non
     numbered = enumerate(table, start=1)
     number = 1
     try:
-        columns = _header(path, next(numbered, (1, []))[1], required)
+        columns = _header(path, next(numbered, (1, []))[1], required, aliases)
         for number, values in numbered:
             if any(value.strip() for value in values):
                 yield _row(number, columns, values)
@@ -94,10 +97,10 @@ def read_rows(path: Path, *, required: Sequence[str], encoding: str | None = Non
         raise InputError(f"{path.name} can't be read as CSV after row {number}: {error}.") from None
 
 
-def _header(path: Path, values: Sequence[str], required: Sequence[str]) -> list[str]:
+def _header(path: Path, values: Sequence[str], required: Sequence[str], aliases: Mapping[str, str]) -> list[str]:
     columns = [column_name(value) for value in values]
     # another word for one of our columns counts where the file does not have ours
-    columns = [_ours(name, columns, required) for name in columns]
+    columns = [_ours(name, columns, required, aliases) for name in columns]
     if not any(columns):
         raise InputError(f"{path.name} has no header row.", next_step=f"put the column names first: {', '.join(required)}, …")
     missing = [name for name in required if name not in columns]
@@ -112,8 +115,8 @@ def _header(path: Path, values: Sequence[str], required: Sequence[str]) -> list[
     return columns
 
 
-def _ours(name: str, columns: list[str], required: Sequence[str]) -> str:
-    alias = ALIASES.get(name, name)
+def _ours(name: str, columns: list[str], required: Sequence[str], aliases: Mapping[str, str]) -> str:
+    alias = aliases.get(name, name)
     return name if name in required or alias in columns else alias
 
 

@@ -5,7 +5,8 @@ not: the wire's shape (`fashionup_wire`), HTTP, pages, and whether a total adds 
 
 A good order is decoded in one pass. Only one with a fault is taken apart, so that the fault is named. Reason codes: unreadable,
 missing_id, id_too_long, nul_character, bad_revision, bad_time, no_lines, too_many_lines, bad_quantity, bad_price, bad_vat_rate,
-bad_total, bad_discount, bad_currency, mixed_currencies, duplicate_line, bad_returned, missing_buyer, missing_address.
+bad_total, bad_discount, bad_currency, mixed_currencies, duplicate_line, bad_returned, missing_buyer, missing_address,
+lone_surrogate.
 
 What is taken in although somebody must look stands in `ChannelOrder.unknown`: a word that nobody here knows (`status`,
 `payment_method`, `payment_status`, `delivery_method`), an address to write to that is none (`buyer_email`, which is left out), a
@@ -95,7 +96,7 @@ def order_head(payload: bytes) -> OrderHead:
     """Id, revision and time of a raw order, without reading the rest.
 
     Raises:
-        PayloadError: missing_id, id_too_long, nul_character, bad_revision, bad_time, unreadable.
+        PayloadError: missing_id, id_too_long, nul_character, lone_surrogate, bad_revision, bad_time, unreadable.
     """
     try:
         wire = _HEAD.decode(payload)

@@ -6,6 +6,7 @@ values mean and which of them are accepted (`fashionup_orders`).
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -215,7 +216,18 @@ def _value(raw: Raw, field: Field, where: str, reference: str) -> Any:
             _object(one, _LISTED[field.kind], f"{where}[{place}]", field.reason, reference)
             for place, one in enumerate(_elements(raw, field, where, reference))
         ]
+    if _has_half_a_character(raw):
+        raise PayloadError("lone_surrogate", f"{where} has half a character in it", reference)
     raise PayloadError(field.reason, f"{where} is not what the contract says", reference)
+
+
+def _has_half_a_character(raw: Raw) -> bool:
+    """Whether it is a text with one half of a surrogate pair: the field is there, but no database can hold it."""
+    try:
+        text = json.loads(bytes(raw).decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(text, str) and any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def _object(raw: Raw, kind: type[Struct], where: str, reason: str, reference: str) -> Any:

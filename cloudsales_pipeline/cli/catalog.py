@@ -64,7 +64,7 @@ def plan(
     print_rows(_outcome_rows(made), as_json=False, title=f"Plan {made.plan_id} of {channel}: {made.rows} rows")
     print_rows(rows, as_json=False, title=f"The first {len(rows)} rows" if rows else "Rows")
     if passed and not made.rows:
-        typer.echo(f"Nothing waits for a decision. New listings come with: cloudsales run import_listing --channel {channel}")
+        typer.echo(_nothing_waits(channel))
     elif passed:
         typer.echo(f"Plan {made.plan_id}. To do exactly that: cloudsales catalog apply {channel} --plan {made.plan_id}")
     else:
@@ -92,6 +92,8 @@ def apply(
             _audit(engine, plan_id, settings)
         result = apply_plan(engine, plan_id)
     print_rows([asdict(result)], as_json=as_json, title=f"Plan {plan_id} of {channel} applied")
+    if not result.rows_in:
+        typer.echo(_nothing_waits(channel), err=True)
 
 
 @app.command()
@@ -106,6 +108,10 @@ def link(
     with project() as (_, engine):
         link_by_hand(engine, channel, variant_id, sku)
     typer.echo(f"{variant_id} of {channel} is linked to {sku}.")
+
+
+def _nothing_waits(channel: str) -> str:
+    return f"Nothing waits for a decision. New listings come with: cloudsales run import_listing --channel {channel}"
 
 
 def _audit(engine: Engine, plan_id: int, settings: Settings) -> bool:

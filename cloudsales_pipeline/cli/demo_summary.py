@@ -136,9 +136,23 @@ def _where_next(settings: Settings, marketplace: RunningServer, folder: Path) ->
     _write("                                      for example: select * from analytics.match_outcome where outcome = 'conflict'")
     _write(f"  Commands on the demo's data:        export CLOUDSALES_CONFIG={folder.absolute()}/cloudsales.yaml")
     _write(f"                                      {shown} quarantine list --stage match")
+    _write(f"                                      {shown} stock show SKU     levels, movements, what channels were told")
     _write(f"                                      {shown} database stop      ends the database when you have seen enough")
+    _orders_next(marketplace, shown)
     _write("  Your own channel and catalogue:     unset CLOUDSALES_CONFIG, write cloudsales.yaml,")
     _write(f"                                      then {shown} catalog load FILE and {shown} up\n")
+
+
+def _orders_next(marketplace: RunningServer, shown: Path | str) -> None:
+    """How the same marketplace gets buyers: it ended with the demo, so a new one takes its place and port."""
+    from cloudsales_pipeline.cli.demo import TOKEN_VARIABLE
+
+    styles = marketplace.state.counts()["products"]
+    port = marketplace.url.rpartition(":")[2].partition("/")[0]
+    start = f"{shown} simulate fashionup --styles {styles} --port {port} --orders-per-minute 30"
+    _write(f"  Orders, which reserve stock:        {start}")
+    _write(f"                                      in another shell: export {TOKEN_VARIABLE}={marketplace.token}")
+    _write(f"                                      {shown} run import_orders --channel fashionup     then {shown} orders list")
 
 
 def _write(text: str) -> None:

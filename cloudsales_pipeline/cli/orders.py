@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 Channel = Annotated[str, typer.Argument(help="A channel of the settings.")]
 OrderId = Annotated[str, typer.Argument(metavar="ID", help="The order's id on that channel.")]
 Pieces = Annotated[
-    list[str], typer.Argument(metavar="LINE=PIECES...", help="The channel's line id and how many pieces, such as 1=2.")
+    list[str], typer.Argument(metavar="LINE=PIECES", help="The channel's line id and how many pieces, such as 1=2.")
 ]
 Document = Annotated[str, typer.Option("--reference", help="The document; taken in once, a repeat does nothing.")]
 

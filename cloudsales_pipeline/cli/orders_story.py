@@ -8,6 +8,7 @@ import typer
 
 from cloudsales_pipeline.cli.output import Json, print_rows
 from cloudsales_pipeline.cli.stages import project
+from cloudsales_pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from cloudsales_pipeline.orders.story import Story
@@ -28,8 +29,12 @@ def show(
         raise typer.BadParameter(
             "is for a person's eyes; `cloudsales privacy export` writes a file", param_hint="--personal with --json"
         )
-    with project() as (_, engine), engine.connect() as connection:
-        story = story_of(connection, channel, order_id)
+    with project() as (settings, engine), engine.connect() as connection:
+        try:
+            story = story_of(connection, channel, order_id)
+        except InputError:
+            settings.channel(channel)  # a mistyped channel is told as such; one that left the settings still has its orders
+            raise
         person = person_of(connection, channel, order_id) if personal else {}
     if as_json:
         print_rows([{name: getattr(story, name) for name in story.__struct_fields__}], as_json=True)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from cloudsales_pipeline.cli import purchasing_goods
 from cloudsales_pipeline.cli.output import Json, detail, print_rows
 from cloudsales_pipeline.cli.stages import project
 from cloudsales_pipeline.errors import InputError
@@ -42,6 +43,7 @@ LINE = ("supplier", "business_date", "sku", "quantity", "required", "surplus", "
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 prices_app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 transfers_app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+purchasing_goods.register(app)
 app.add_typer(prices_app, name="prices", help="Suppliers' price lists.")
 app.add_typer(transfers_app, name="transfers", help="What other warehouses could give instead of buying it.")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.simulator.server import RunningServer
     from cloudsales_pipeline.simulator.state import State
 
-app = typer.Typer(help="Servers on this machine that behave like the outside world.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 
 class FaultLevel(StrEnum):
@@ -97,10 +97,13 @@ def _state(data: Path | None, styles: int, seed: int) -> State:
 
 
 def _announce(server: RunningServer) -> None:
+    from cloudsales_pipeline.simulator.server import DEFAULT_TOKEN
+
     counts = server.state.counts()
+    token = f"the token is {DEFAULT_TOKEN}" if server.token == DEFAULT_TOKEN else "the token is the one that you gave"
     typer.echo(
         f"FashionUp simulator: {counts['products']} products, {counts['variants']} variants, {counts['orders']} orders; "
-        f"a page for people at {server.origin}/ ; the API at {server.url}"
+        f"{token}; a page for people at {server.origin}/ ; the API at {server.url}"
     )
 
 

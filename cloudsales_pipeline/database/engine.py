@@ -24,6 +24,7 @@ from cloudsales_pipeline.settings import Settings
 EMBEDDED_DATABASE = "cloudsales"
 DAGSTER_SUFFIX = "_dagster"
 CONNECT_SECONDS = 10
+MISSING_DATABASE = re.compile(r'database ".*" does not exist')
 
 
 def database_url(settings: Settings) -> URL:
@@ -95,6 +96,11 @@ def reachable(url: URL) -> Iterator[None]:
         yield
     except sa.exc.OperationalError as error:
         reason = str(error.orig).strip().splitlines()[-1] if error.orig else type(error).__name__
+        if MISSING_DATABASE.search(reason):
+            raise DatabaseError(
+                f"There is no database {url.database} yet.",
+                next_step="cloudsales init makes it; or correct database.url in cloudsales.yaml",
+            ) from None
         raise DatabaseError(
             f"The database {url.render_as_string(hide_password=True)} can't be reached: {reason}",
             next_step="check database.url in cloudsales.yaml, and that the server is up",

@@ -39,6 +39,18 @@ PURCHASING_LOCK = 7_301_009
 """One transaction at a time buys or receives: every close and every receipt takes it before anything else, so that no two
 tie, or count, the same pieces on order. Orders that stream in don't take it."""
 
+OUTBOX_SENDER_LOCK = 7_301_010
+"""With the hash of a sender's key as second number, shared: held for as long as the sender is there to say what became of the
+messages that it claimed."""
+
+SUPPLIER_PAPERS_LOCK = 7_301_012
+"""One transaction at a time makes documents of supplier orders and queues them; taken alone."""
+
+
+def lock_supplier_papers(connection: Connection) -> None:
+    """Wait until no other transaction makes documents of supplier orders; held until this one ends."""
+    connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": SUPPLIER_PAPERS_LOCK})
+
 
 def lock_purchasing(connection: Connection) -> None:
     """Wait until no other transaction closes or receives; held until this one ends."""

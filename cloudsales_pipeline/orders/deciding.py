@@ -9,6 +9,7 @@ What belongs here: looking up and deciding. What does not: what a revision chang
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,8 @@ from cloudsales_pipeline.orders.writing import OrderRow
 from cloudsales_pipeline.settings import ChannelSettings
 from cloudsales_pipeline.stock.reservations import lock_levels
 
+REVIVED = "revived"
+
 
 class Known(Struct, frozen=True):
     """An order that is in the tables."""
@@ -38,6 +41,8 @@ class Known(Struct, frozen=True):
     frozen: bool
     whole: bool
     warehouses: tuple[str, ...]
+    placed_at: datetime
+    review: tuple[str, ...]
 
 
 class Decided(Struct, frozen=True):
@@ -99,7 +104,16 @@ def is_complete(one: Decided) -> bool:
 def _known(connection: Connection, channel: str, ids: list[str]) -> dict[str, Known]:
     rows = _rows(connection, "known", channel=channel, ids=ids)
     return {
-        row.external_id: Known(row.order_id, row.revision, Status(row.status), row.frozen, row.whole, tuple(row.warehouses))
+        row.external_id: Known(
+            row.order_id,
+            row.revision,
+            Status(row.status),
+            row.frozen,
+            row.whole,
+            tuple(row.warehouses),
+            row.placed_at,
+            tuple(row.review),
+        )
         for row in rows
     }
 
@@ -154,6 +168,8 @@ def _decided(
     status = after(known.status if known else None, said(order.status))
     assert status is not None  # the table has every word of a channel for every status: a test walks it
     lines = before[known.order_id] if known else []
+    if known:
+        order = replace(order, placed_at=known.placed_at)  # its place in the queue: no revision moves it, forward or back
     changes, review = _amended(lines, order, known, status, fresh)
     row = OrderRow(
         order_id=known.order_id if known else next(ids),
@@ -187,14 +203,17 @@ def _amended(
     if status is Status.ISSUED:
         amended = amending.amend(lines, order.lines, fresh, frozen=True)
         return amended.changes, frozenset({amending.CHANGED_AFTER_ISSUE}) if amended.review else frozenset()
-    return _ended(lines, order, status)
+    return _ended(lines, order, known, status)
 
 
-def _ended(lines: Sequence[Line], order: ChannelOrder, status: Status) -> tuple[tuple[Change, ...], frozenset[str]]:
+def _ended(lines: Sequence[Line], order: ChannelOrder, known: Known, status: Status) -> tuple[tuple[Change, ...], frozenset[str]]:
     """Of an order that wants nothing more: what it holds goes back, and what the channel says comes back is noted."""
     review = set()
-    if status is Status.CANCELLED and order.status in (ChannelOrderStatus.NEW, ChannelOrderStatus.PAID):
-        review.add("revived")
+    lives = order.status in (ChannelOrderStatus.NEW, ChannelOrderStatus.PAID) and status is not Status.EXPIRED
+    # Until a person looked, or the channel agrees: a return of what was never sent settles nothing.
+    unsettled = REVIVED in known.review and order.status is not ChannelOrderStatus.CANCELLED
+    if lives or unsettled:
+        review.add(REVIVED)
     if status is Status.CANCELLED and any(line.issued for line in lines):
         review.add("cancelled_after_issue")
     advised = {line.line_id: line.returned for line in order.lines}

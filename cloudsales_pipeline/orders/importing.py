@@ -154,7 +154,7 @@ def _ask(
             asked.stored += page.new
             asked.batch += _drain(engine, channel, settings)
             progress({"pages": asked.pages, "orders_new": asked.batch.new, "orders_amended": asked.batch.amended})
-            if time.monotonic() >= until:
+            if time.monotonic() >= until and not page.last:
                 return
         asked.complete = True
     except ChannelError as error:

@@ -77,7 +77,7 @@ def _take_in(connection: Connection, channel: str, settings: ChannelSettings, re
     free = Counter(decision.free) + Counter(freed)
     _write_known(connection, channel, decision.decided)
     own = {change.line.owner for one in decision.decided for change in one.changes}
-    waiting = [want for want in waiting_wants(connection, freed) if want.owner not in own]
+    waiting = [want for want in waiting_wants(connection, {pair: free[pair] for pair in freed}) if want.owner not in own]
     wants = [want for one in decision.decided for want in wants_of(channel, one)]
     incomplete = frozenset(reference_of(channel, one.row.order.order_id) for one in decision.decided if not is_complete(one))
     shares = allocate(free, [*wants, *waiting], incomplete=incomplete)

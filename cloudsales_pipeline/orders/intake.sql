@@ -5,7 +5,7 @@ select payload_id, external_id, revision, payload from personal.order_payload
 where channel = :channel and state = 'new' order by payload_id limit :limit for update skip locked
 
 -- step: known
-select order_id, external_id, revision, status, frozen_at is not null as frozen, whole, warehouses
+select order_id, external_id, revision, status, frozen_at is not null as frozen, whole, warehouses, placed_at, review
 from cloudsales.sales_order where channel = :channel and external_id = any (:ids)
 order by external_id for update
 
@@ -80,11 +80,22 @@ where stage = 'orders' and channel = :channel and resolved_at is null and refere
   and not exists (select from personal.order_payload p where p.channel = :channel and p.state = 'held' and p.external_id = reference)
 
 -- step: waiting
--- Lines that wait for what became free, of orders that take what they get; whole ones have a pass of their own (serving).
+-- Lines that wait for what is free, of orders that take what they get; whole ones have a pass of their own (serving). Of each place
+-- as many of the oldest as its product has free pieces anywhere here: each takes one at least, so a later one could get none.
+with asked as (
+    select * from unnest(cast(:products as bigint[]), cast(:warehouses as text[]), cast(:most as bigint[])) u (product_id, warehouse, most)
+), oldest as (
+    select distinct w.line_id
+    from asked a cross join lateral (
+        select l.line_id
+        from cloudsales.sales_order_line l join cloudsales.sales_order o using (order_id)
+        where l.product_id = a.product_id and l.waiting > 0 and not o.whole and a.warehouse = any (o.warehouses)
+        order by l.placed_at, o.channel || '/' || o.external_id collate "C", l.position limit least(a.most, :limit)) w
+)
 select l.owner, o.channel || '/' || o.external_id as reference, l.position, l.product_id, l.waiting, o.warehouses, l.placed_at
-from cloudsales.sales_order_line l join cloudsales.sales_order o using (order_id)
-where l.product_id = any (:products) and l.waiting > 0 and not o.whole
-order by l.placed_at, l.owner limit :limit for update of l
+from oldest join cloudsales.sales_order_line l using (line_id) join cloudsales.sales_order o using (order_id)
+where l.waiting > 0
+order by l.placed_at, o.channel || '/' || o.external_id collate "C", l.position limit :limit for update of l
 
 -- step: supersede_held
 update personal.order_payload p set state = 'superseded', decided_at = clock_timestamp()

@@ -67,12 +67,19 @@ def issue(
     """
     wanted = None if lines is None else frozenset(lines)
     named = None if reference is None else reference.strip()
+    tried: dict[str, Outcome] = {}
 
     def work(connection: Connection) -> Outcome:
         head = lock_order(connection, channel, external_id)
+        # An earlier try whose COMMIT was lost: what it did stands, and a part that is reserved since is not this call's (F-22).
+        for number, outcome in tried.items():
+            if run(connection, "transaction_ended_as", number=number).scalar() == "committed":
+                return outcome
         if named is not None and named in documents_of(connection, head, ISSUED_KINDS):
             return Outcome(False, head.status, note=f"it left under {named} before")
-        return _issue(connection, head, named, wanted, partial=partial)
+        outcome = _issue(connection, head, named, wanted, partial=partial)
+        tried[str(run(connection, "transaction").scalar_one())] = outcome
+        return outcome
 
     return order_work(engine, work, doing="issue an order")
 
@@ -164,15 +171,19 @@ def expire_unpaid(engine: Engine, channel: str, settings: ChannelSettings, *, no
         return 0
     facts = {"methods": list(ages), "before": [now - age for age in ages.values()], "limit": EXPIRED_AT_ONCE}
 
-    def work(connection: Connection) -> int:
-        heads = heads_of(run(connection, "unpaid", channel=channel, **facts).all())
+    def work(connection: Connection) -> tuple[int, int]:
+        found = heads_of(run(connection, "unpaid", channel=channel, **facts).all())
+        # The look was before the locks: goods may have left while we waited for them. The next look sees that too.
+        sent = {line.order_id for line in lines_of(connection, found) if line.issued}
+        heads = [head for head in found if head.order_id not in sent]
         if heads:
             _end(connection, channel, heads, Status.EXPIRED)
-        return len(heads)
+        return len(found), len(heads)
 
-    expired = 0
-    while some := order_work(engine, work, doing="expire unpaid orders"):
-        expired += some
+    expired, found = 0, 1
+    while found:
+        found, ended = order_work(engine, work, doing="expire unpaid orders")
+        expired += ended
     return expired
 
 

@@ -41,11 +41,12 @@ class Stand(Struct, frozen=True):
 
 
 class StoredPage(Struct, frozen=True):
-    """A page that is stored: its number in the pass, its payloads, and how many of them were not there before."""
+    """A page that is stored: its number in the pass, its payloads, how many were not there before; `last`: none follows."""
 
     number: int
     payloads: int
     new: int
+    last: bool
 
 
 def ask(engine: Engine, channel: SalesChannel, *, placed_since: datetime | None = None) -> Generator[StoredPage]:
@@ -126,7 +127,7 @@ def _store(
         if page.next_cursor is not None:
             facts |= {"since": since, "cursor": page.next_cursor, "number": number}
         _run(connection, step, channel=channel.name, **facts)
-        return StoredPage(number, len(page.payloads), stored.new)
+        return StoredPage(number, len(page.payloads), stored.new, page.next_cursor is None)
 
     return order_work(engine, work, doing="store a page of orders")
 

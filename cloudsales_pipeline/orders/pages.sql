@@ -35,10 +35,6 @@ select exists (select from personal.order_payload where channel = :channel and s
        exists (select from cloudsales.sales_order_line l join cloudsales.sales_order o using (order_id)
                join cloudsales.stock_level v on v.product_id = l.product_id and v.warehouse = any (o.warehouses) and v.on_hand > v.reserved
                where o.channel = :channel and l.waiting > 0 and l.product_id is not null and not o.whole) as lines,
-       exists (select from cloudsales.sales_order_line l join cloudsales.sales_order o using (order_id)
-               join cloudsales.listing s on s.channel = o.channel and s.variant_id = l.variant_id
-               join cloudsales.link k using (listing_id)
-               where o.channel = :channel and l.waiting > 0 and l.product_id is null) as named,
        exists (select from cloudsales.sales_order o
                join unnest(cast(:methods as text[]), cast(:before as timestamptz[])) u (method, before) on u.method = o.payment_method
                where o.channel = :channel and o.status in ('new', 'held') and o.payment_status = 'pending' and o.placed_at < u.before

@@ -18,6 +18,7 @@ from cloudsales_pipeline.channels.port import SalesChannel
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.orders.pages import Stand, beginning, standing
 from cloudsales_pipeline.orders.payloads import head_of
+from cloudsales_pipeline.orders.serving import unknown_lines
 from cloudsales_pipeline.settings import OrderSettings
 
 MOST_PAGES = 5
@@ -72,7 +73,8 @@ def left_over(engine: Engine, channel: str, settings: OrderSettings) -> tuple[tu
     ages, now = settings.expire_unpaid_after, datetime.now(UTC)
     with engine.connect() as connection:
         row = _run(connection, "waiting", channel=channel, methods=list(ages), before=[now - age for age in ages.values()]).one()
-    here = {"payloads to be read": row.payloads, "lines that can be served": row.lines, "lines whose product is known": row.named}
+        named = any(known for _, known in unknown_lines(connection, channel))
+    here = {"payloads to be read": row.payloads, "lines that can be served": row.lines, "lines whose product is known": named}
     there = {"orders to be acknowledged": row.acknowledgements, "orders not paid in time": row.unpaid}
     return tuple(what for what, found in here.items() if found), tuple(what for what, found in there.items() if found)
 

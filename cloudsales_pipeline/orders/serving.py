@@ -8,7 +8,7 @@ transaction; `serve_all` heals what nobody served, and serves the orders that ta
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from cloudsales_pipeline.stock.reservations import Demand, hold, lock_levels
 MOST_LINES = 100_000
 PAIRS_AT_ONCE = 500
 ORDERS_AT_ONCE = 200
+LOOKED_AT_ONCE = 2_000
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -39,36 +40,65 @@ def serve(connection: Connection, freed: Iterable[Pair]) -> int:
     if not places:
         return 0
     levels = lock_levels(connection, places)
-    wants = waiting_wants(connection, places)
-    got = hold_shares(connection, allocate({pair: one.on_hand - one.reserved for pair, one in levels.items()}, wants))
-    tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]])
-    return sum(got.values())
+    free = {pair: one.on_hand - one.reserved for pair, one in levels.items()}
+    pieces = 0
+    while wants := waiting_wants(connection, free):
+        shares = allocate(free, wants)
+        got = hold_shares(connection, shares)
+        tell(
+            connection,
+            "",
+            [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]],
+        )
+        pieces += sum(got.values())
+        for one in shares:
+            free[one.product_id, one.warehouse] -= one.quantity
+        if len(wants) < MOST_LINES or not shares:
+            break  # all who can get something were among them
+    return pieces
 
 
 def serve_all(engine: Engine) -> int:
     """Serve all that can be served now, a transaction for each few hundred places; how many pieces."""
-    pieces = 0
-    while places := _free_places(engine):
-        served = order_work(engine, lambda connection, some=places: serve(connection, some), doing="serve waiting lines")  # type: ignore[misc]
-        pieces += served
-        if not served:
-            break  # what the look saw is gone already
+    pieces, behind = 0, (LONG_AGO, 0, "")
+    while rows := _free_places(engine, behind):
+        places = [(row.product_id, row.warehouse) for row in rows]
+        pieces += order_work(engine, lambda connection, some=places: serve(connection, some), doing="serve waiting lines")  # type: ignore[misc]
+        # Behind these, whether or not they gave anything: others may have been faster, and the next are waited for as well.
+        behind = (rows[-1].since, rows[-1].product_id, rows[-1].warehouse)
     return pieces + _serve_whole_orders(engine)
 
 
-def waiting_wants(connection: Connection, freed: Iterable[Pair]) -> list[Want]:
-    """The lines that wait for these, locked, as wants of those places alone; not those of orders that take all or nothing."""
-    places = set(freed)
+def waiting_wants(connection: Connection, free: Mapping[Pair, int]) -> list[Want]:
+    """Who gets something of these free pieces, locked, as wants of these places alone; not orders that take all or nothing.
+
+    All of them, the oldest first, and at most `MOST_LINES`: where there are as many, there may be more.
+    """
+    places = sorted(pair for pair, pieces in free.items() if pieces > 0)
     if not places:
         return []
-    products = sorted({product for product, _ in places})
-    rows = connection.execute(sa.text(steps(__package__, "intake")["waiting"]), {"products": products, "limit": MOST_LINES}).all()
-    wants = []
-    for row in rows:
-        warehouses = tuple(name for name in row.warehouses if (row.product_id, name) in places)
-        if warehouses:
-            wants.append(Want(row.owner, row.reference, row.position, row.product_id, row.waiting, warehouses, row.placed_at))
-    return wants
+    total: Counter[int] = Counter()
+    for product, warehouse in places:
+        total[product] += free[product, warehouse]
+    facts = {
+        "products": [product for product, _ in places],
+        "warehouses": [warehouse for _, warehouse in places],
+        "most": [total[product] for product, _ in places],
+    }
+    rows = connection.execute(sa.text(steps(__package__, "intake")["waiting"]), {**facts, "limit": MOST_LINES}).all()
+    known = set(places)
+    return [
+        Want(
+            row.owner,
+            row.reference,
+            row.position,
+            row.product_id,
+            row.waiting,
+            tuple(name for name in row.warehouses if (row.product_id, name) in known),
+            row.placed_at,
+        )
+        for row in rows
+    ]
 
 
 def hold_shares(connection: Connection, shares: Sequence[Share]) -> Counter[str]:
@@ -86,11 +116,13 @@ def resolve_unknown_lines(engine: Engine, channel: str) -> int:
     Returns:
         How many lines found their product.
     """
+    known: dict[Asked, int] = {}
+    found: set[int] = set()
     with engine.connect() as connection:
-        rows = _rows(connection, "unknown", channel=channel)
-        found = products_of(connection, channel, {Asked(row.variant_id, row.code, row.ean) for row in rows}) if rows else {}
-    known = {asked: product for asked, product in found.items() if isinstance(product, int)}
-    orders = sorted({row.order_id for row in rows if Asked(row.variant_id, row.code, row.ean) in known})
+        for rows, products in unknown_lines(connection, channel):
+            known |= products
+            found |= {row.order_id for row in rows if _asked(row) in products}
+    orders = sorted(found)
     named = 0
     for start in range(0, len(orders), ORDERS_AT_ONCE):
         some = orders[start : start + ORDERS_AT_ONCE]
@@ -102,12 +134,28 @@ def resolve_unknown_lines(engine: Engine, channel: str) -> int:
     return named
 
 
+def unknown_lines(connection: Connection, channel: str) -> Iterator[tuple[Sequence[Any], dict[Asked, int]]]:
+    """The channel's waiting lines without a product, some thousand at a time, and the products that are known for them by now.
+
+    By their links and by their codes: a code that is added links nothing, and no listing may ever have had it.
+    """
+    after = 0
+    while rows := _rows(connection, "unknown", channel=channel, after=after, limit=LOOKED_AT_ONCE):
+        found = products_of(connection, channel, {_asked(row) for row in rows})
+        yield rows, {asked: product for asked, product in found.items() if isinstance(product, int)}
+        after = rows[-1].line_id
+
+
+def _asked(row: Any) -> Asked:
+    return Asked(row.variant_id, row.code, row.ean)
+
+
 def _name_lines(connection: Connection, channel: str, orders: list[int], known: Mapping[Asked, int]) -> int:
     heads = {row.order_id: row for row in _rows(connection, "lock_orders", orders=orders)}
     lines = [
-        (row, known[Asked(row.variant_id, row.code, row.ean)])
+        (row, known[_asked(row)])
         for row in _rows(connection, "lines", orders=orders)
-        if row.product_id is None and Asked(row.variant_id, row.code, row.ean) in known
+        if row.product_id is None and _asked(row) in known
     ]
     wants = [_want(row, product, heads[row.order_id]) for row, product in lines]
     levels = lock_levels(connection, pairs_of(wants)) if wants else {}
@@ -132,9 +180,11 @@ def _want(row: Any, product: int, head: Any) -> Want:
     return Want(row.owner, reference, row.position, product, row.waiting, tuple(head.warehouses), head.placed_at, head.whole)
 
 
-def _free_places(engine: Engine) -> list[Pair]:
+def _free_places(engine: Engine, behind: tuple[datetime, int, str]) -> Sequence[sa.Row[Any]]:
+    since, product, warehouse = behind
+    facts = {"since": since, "product": product, "warehouse": warehouse, "limit": PAIRS_AT_ONCE}
     with engine.connect() as connection:
-        return [(row.product_id, row.warehouse) for row in _rows(connection, "free", limit=PAIRS_AT_ONCE)]
+        return _rows(connection, "free", **facts)
 
 
 def _serve_whole_orders(engine: Engine) -> int:
@@ -152,14 +202,27 @@ def _serve_whole_orders(engine: Engine) -> int:
 
 def _serve_orders(connection: Connection, orders: list[int]) -> int:
     heads = {row.order_id: row for row in _rows(connection, "lock_orders", orders=orders)}
-    lines = [row for row in _rows(connection, "lines", orders=orders) if Status(heads[row.order_id].status) in OPEN]
-    incomplete = frozenset(_want(row, 0, heads[row.order_id]).order for row in lines if row.product_id is None)
-    wants = [_want(row, row.product_id, heads[row.order_id]) for row in lines if row.product_id is not None]
-    levels = lock_levels(connection, pairs_of(wants)) if wants else {}
+    if not (places := pairs_of(_waiting_of(connection, heads)[0])):
+        return 0
+    levels = lock_levels(connection, places)
+    # Read again: a count may have taken pieces back until the levels were ours, and half an order would be served.
+    wants, incomplete = _waiting_of(connection, heads)
     free = {pair: one.on_hand - one.reserved for pair, one in levels.items()}
     got = hold_shares(connection, allocate(free, wants, incomplete=incomplete))
-    tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in wants if got[want.owner]])
+    _tell_served(connection, wants, got)
     return sum(got.values())
+
+
+def _tell_served(connection: Connection, wants: Sequence[Want], got: Counter[str]) -> None:
+    served = [want for want in wants if got[want.owner]]
+    tell(connection, "", [Told("line_served", want.owner, want.product_id, got[want.owner]) for want in served])
+
+
+def _waiting_of(connection: Connection, heads: Mapping[int, Any]) -> tuple[list[Want], frozenset[str]]:
+    """What locked orders wait for, and which of them wait for something that has no product."""
+    lines = [row for row in _rows(connection, "lines", orders=list(heads)) if Status(heads[row.order_id].status) in OPEN]
+    incomplete = frozenset(_want(row, 0, heads[row.order_id]).order for row in lines if row.product_id is None)
+    return [_want(row, row.product_id, heads[row.order_id]) for row in lines if row.product_id is not None], incomplete
 
 
 def _rows(connection: Connection, step: str, **values: object) -> Sequence[sa.Row[Any]]:

@@ -4,6 +4,12 @@
 select order_id, channel, external_id, status, review, warehouses from cloudsales.sales_order
 where channel = :channel and external_id = :external_id for update
 
+-- step: transaction
+select cast(pg_current_xact_id() as text)
+
+-- step: transaction_ended_as
+select pg_xact_status(cast(:number as xid8))
+
 -- step: unpaid
 -- Orders not paid in time, the oldest first; whose goods have partly left is not among them. Locked in everybody's order.
 with due as (

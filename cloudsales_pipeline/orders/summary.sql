@@ -12,8 +12,8 @@ where o.channel = :channel and l.waiting > 0
 group by 1 order by 2 desc, 1 limit :limit
 
 -- step: last
-select o.external_id as order_id, o.placed_at, o.status, o.payment_method, o.delivery_method, o.total, o.currency, l.lines, l.reserved, l.waiting,
-       array_to_string(o.review, ', ') as review
+select o.external_id as order_id, o.placed_at, o.status, o.total, o.currency, l.lines, l.reserved, l.waiting,
+       array_to_string(o.review, ', ') as review, o.payment_method, o.delivery_method
 from (select * from cloudsales.sales_order where channel = :channel order by placed_at desc, order_id desc limit :limit) o
 left join lateral (select count(*) as lines, sum(reserved) as reserved, sum(waiting) as waiting
                    from cloudsales.sales_order_line where order_id = o.order_id) l on true

@@ -98,7 +98,8 @@ order by w.number
 -- step: lines
 insert into cloudsales.supplier_order_line
     (supplier_order_id, position, product_id, sku, name, supplier_code, pack_size, required, quantity, price, currency)
-select o.supplier_order_id, c.position, c.product_id, p.sku, p.name, s.supplier_code, c.pack_size, c.required, c.quantity, s.price, s.currency
+select o.supplier_order_id, c.position, c.product_id, p.sku,
+       p.name || coalesce(' (' || nullif(concat_ws(', ', p.size, p.colour), '') || ')', ''), s.supplier_code, c.pack_size, c.required, c.quantity, s.price, s.currency
 from closing_choice c
 join cloudsales.supplier_order o on o.supplier = c.supplier and o.business_date = :business_date
 join closing_source s using (product_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -102,18 +103,25 @@ def _cell(value: Any) -> Cell:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Decimal):
-        return float(value)
+        return _number(value)
+    if isinstance(value, datetime):
+        value = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if value.tzinfo else f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple | set):
         value = ", ".join(str(part) for part in value)
     text = str(value)
     return text if len(text) <= CELL_LENGTH else text[: CELL_LENGTH - 1] + "…"
 
 
+def _number(value: Decimal) -> int | str:
+    """A sum of counts as the whole number that it is; what has decimals as it is written: 186852.60 is no 186852.6."""
+    return int(value) if value.as_tuple().exponent == 0 else f"{value:f}"
+
+
 def _column_type(values: Sequence[Any]) -> str:
-    found = {type(value) for value in values if value is not None}
+    found = {type(_number(value) if isinstance(value, Decimal) else value) for value in values if value is not None}
     if found and found <= {int}:
         return "int"
-    return "float" if found and found <= {int, float, Decimal} else "string"
+    return "float" if found and found <= {int, float} else "string"
 
 
 def select(connection: Connection, sql: str, **values: Any) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -129,7 +130,7 @@ class Api:
         request = Request(scope, receive)
         try:
             self._authorise(request)
-            operation, handler = _resolve(scope, scope["path"].removeprefix("/v1"))
+            operation, handler = _resolve(scope, _path(scope).removeprefix("/v1"))
         except ProblemError as error:
             await problem(error.status, error.detail, error.headers)(scope, receive, send)
             return
@@ -154,6 +155,12 @@ class Api:
             return problem(409, f"The order is {error} and stays so.")
 
 
+def _path(scope: Scope) -> str:
+    """The path as it was sent: a slash that is encoded is part of an id, and ends no part of the path."""
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return raw.partition(b"?")[0].decode("latin-1")
+
+
 def _resolve(scope: Scope, path: str) -> tuple[str, Handler]:
     """Operation and handler of this path and method; path parameters go into the scope."""
     for route in ROUTES:
@@ -163,7 +170,7 @@ def _resolve(scope: Scope, path: str) -> tuple[str, Handler]:
         if scope["method"] not in route.methods:
             allowed = ", ".join(sorted(route.methods))
             raise ProblemError(405, f"Allowed here: {allowed}.", headers={"allow": allowed})
-        scope["path_params"] = match.groupdict()
+        scope["path_params"] = {name: unquote(part) for name, part in match.groupdict().items()}
         return route.methods[scope["method"]]
     raise ProblemError(404, "Nothing is here.")
 

@@ -46,6 +46,20 @@ UNFITTING = "the row has more or fewer fields than the header: was the file cut?
 
 
 @dataclass(frozen=True)
+class FileCounts:
+    """What a file of another kind came to; rows_in = loaded + unchanged + quarantined (I-44)."""
+
+    rows_in: int
+    loaded: int
+    unchanged: int
+    quarantined: int
+
+
+FileWork = Callable[[Connection, int], FileCounts]
+"""What a file of another kind does, in the transaction that notes the file; the number is the file's."""
+
+
+@dataclass(frozen=True)
 class FileResult:
     """What became of a file; rows_in = loaded + unchanged + quarantined (I-44). taken_before: the same content was in already."""
 
@@ -94,6 +108,32 @@ def load_file(
     return unit_of_work(engine, work, also=ANOTHER_POSTED_IT, repeatable=True)
 
 
+def take_file(engine: Engine, path: Path, channel: str, work: FileWork, *, stage: str) -> FileCounts | None:
+    """Take in a dropped file that another stage reads: once by its content, in one transaction with what it does (F-30).
+
+    Returns:
+        None: the same content was in already.
+    """
+    facts = {
+        "channel": channel,
+        "name": plain_name(path.name),
+        "hash": content_hash(path),
+        "bytes": path.stat().st_size,
+    }
+    queries = steps(__package__, "files")
+
+    def take(connection: Connection) -> FileCounts | None:
+        file_id = connection.scalar(sa.text(queries["claim"]), facts)
+        if file_id is None:
+            return None
+        counts = work(connection, file_id)
+        connection.execute(sa.text(queries["count"]), {"file_id": file_id, **_counts(counts)})
+        connection.execute(sa.text(queries["summary"]), {"stage": stage, "channel": channel, **_counts(counts)})
+        return counts
+
+    return unit_of_work(engine, take, also=ANOTHER_POSTED_IT, repeatable=True)
+
+
 def _take_in(
     connection: Connection, facts: dict[str, Any], good: list[Movement], bad: list[Refused], now: datetime, then: Then
 ) -> FileResult:
@@ -109,7 +149,7 @@ def _take_in(
     _settle(connection, good, posted)  # before this file's own rows are held
     _quarantine(connection, f"{name} (file {file_id})" if channel else name, channel, result)
     connection.execute(sa.text(queries["count"]), {"file_id": file_id, **_counts(result)})
-    connection.execute(sa.text(queries["summary"]), {"channel": channel, **_counts(result)})
+    connection.execute(sa.text(queries["summary"]), {"stage": "stock", "channel": channel, **_counts(result)})
     return result
 
 
@@ -139,7 +179,7 @@ def _counted(file_id: int, rows_in: int, posted: PostResult, bad: list[Refused])
     return FileResult(file_id, rows_in, posted.posted, posted.unchanged, len(refused), refused=refused)
 
 
-def _counts(result: FileResult) -> dict[str, int]:
+def _counts(result: FileResult | FileCounts) -> dict[str, int]:
     return {name: getattr(result, name) for name in ("rows_in", "loaded", "unchanged", "quarantined")}
 
 
@@ -165,7 +205,7 @@ def parse_row(row: FileRow, zone: ZoneInfo) -> tuple[Movement, tuple[str, dict[s
     if fault:
         return movement, (fault, {"what": "a whole number of pieces is expected", "found": fields["quantity"][:LONGEST_TEXT]})
     try:
-        at = _instant(fields["occurred_at"], zone)
+        at = read_instant(fields["occurred_at"], zone)
     except ValueError:
         evidence: dict[str, object] = {"what": "a time such as 2026-11-24 18:30", "found": fields["occurred_at"][:LONGEST_TEXT]}
         return movement, ("bad_time", evidence)
@@ -180,7 +220,12 @@ def read_quantity(text: str) -> tuple[int, str | None]:
     return 0, "quantity_fraction" if re.fullmatch(r"[+-]?\d+[.,]\d+", text) else "bad_quantity"
 
 
-def _instant(text: str, zone: ZoneInfo) -> datetime | None:
+def read_instant(text: str, zone: ZoneInfo) -> datetime | None:
+    """A moment in ISO 8601, in `zone` where it names none (F-33); None where there is none.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not text:
         return None
     found = datetime.fromisoformat(text)

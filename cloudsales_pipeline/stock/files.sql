@@ -12,7 +12,7 @@ update cloudsales.stock_file set rows_in = :rows_in, loaded = :loaded, unchanged
 where file_id = :file_id
 -- step: summary
 insert into cloudsales.run_summary (stage, channel, started_at, finished_at, rows_in, loaded, unchanged, quarantined)
-values ('stock', :channel, now(), clock_timestamp(), :rows_in, :loaded, :unchanged, :quarantined)
+values (:stage, :channel, now(), clock_timestamp(), :rows_in, :loaded, :unchanged, :quarantined)
 -- step: quarantine
 insert into cloudsales.quarantine (stage, channel, reference, reason, detail)
 select 'stock', :channel, r.reference, r.reason, r.detail

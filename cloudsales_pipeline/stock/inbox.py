@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from cloudsales_pipeline.database.locks import stock_inbox_lock
 from cloudsales_pipeline.errors import InputError, SettingsError, describe_unexpected
 from cloudsales_pipeline.stock import inbox_results
 from cloudsales_pipeline.stock.file_names import plain_name
-from cloudsales_pipeline.stock.files import is_unfinished, load_file
+from cloudsales_pipeline.stock.files import FileWork, is_unfinished, load_file, take_file
 from cloudsales_pipeline.stock.movements import Then, nothing
 from cloudsales_pipeline.stock.spreadsheets import require_readable
 
@@ -45,6 +45,11 @@ SPREADSHEET = (".xlsx", ".xlsm")
 CLOCK = ".cloudsales-clock"
 LOST = "not found any more"
 LONGEST_REFUSAL = 500
+
+
+OtherKind = Callable[[Path, str], tuple[str, FileWork] | None]
+"""Whether a dropped file (its path, the channel) is of a kind that another stage reads: that stage's name, and what to do in the
+file's transaction; None where it is not. Stock itself knows movements alone."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +148,13 @@ def take_inbox(
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     then: Then = nothing,
+    others: Sequence[OtherKind] = (),
 ) -> InboxResult:
     """Take in every complete file of the channel's inbox, each once by its content, and archive it with its result.
 
     Complete is what two looks, `stock.settle_seconds` apart by our own clock, find unchanged. One file that fails does not stop
     those behind it: its outcome says so. While another process does the same for the channel, nothing is done. `then` is called
-    behind each file's movements, in their transaction.
+    behind each file's movements, in their transaction. `others` are asked first whether a file is theirs.
 
     Raises:
         SettingsError: no usable inbox.
@@ -159,7 +165,7 @@ def take_inbox(
         with stock_inbox_lock(engine, channel) as held:
             if not held:
                 return InboxResult(by_another=True)
-            return _Inbox(engine, settings, channel, folder, now, then).take(sleep)
+            return _Inbox(engine, settings, channel, folder, now, then, others).take(sleep)
     finally:
         folder.close()
 
@@ -172,9 +178,17 @@ class _Inbox:
     """One look into one inbox, under its lock."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, channel: str, folder: Folder, now: Callable[[], datetime], then: Then
+        self,
+        engine: Engine,
+        settings: Settings,
+        channel: str,
+        folder: Folder,
+        now: Callable[[], datetime],
+        then: Then,
+        others: Sequence[OtherKind],
     ) -> None:
         self._then = then
+        self._others = others
         self._engine = engine
         self._channel = channel
         self._folder = folder
@@ -239,7 +253,10 @@ class _Inbox:
             self._require_old(entry, "its last line has no end yet")
         try:
             _require_kind(path)
-            load_file(self._engine, path, timezone=self._timezone, channel=self._channel, now=self._now, then=self._then)
+            if theirs := next((found for other in self._others if (found := other(path, self._channel))), None):
+                take_file(self._engine, path, self._channel, theirs[1], stage=theirs[0])
+            else:
+                load_file(self._engine, path, timezone=self._timezone, channel=self._channel, now=self._now, then=self._then)
         except InputError as error:
             refusal = _refusal(error, path.name)
             self._require_old(entry, refusal)

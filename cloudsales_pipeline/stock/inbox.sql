@@ -12,7 +12,7 @@ set name = excluded.name, refusal = excluded.refusal, taken_at = clock_timestamp
 where stock_file.state = 'refused'
 -- step: held
 select cast(detail ->> 'row' as integer) as "row", reason from cloudsales.quarantine
-where stage = 'stock' and channel = :channel and detail ->> 'file_id' = cast(:file_id as text)
+where stage in ('stock', 'purchasing') and channel = :channel and detail ->> 'file_id' = cast(:file_id as text)
 order by 1, 2
 -- step: archived
 update cloudsales.stock_file set archived_as = :where where file_id = :file_id and archived_as is null

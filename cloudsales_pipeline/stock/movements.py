@@ -186,7 +186,7 @@ def _is_storable(text: str) -> bool:
 
 def _readable(connection: Connection, movements: Sequence[Movement], now: datetime, result: PostResult) -> list[_Line]:
     warehouses = frozenset(connection.execute(sa.text("select warehouse from cloudsales.warehouse")).scalars())
-    products = _products(connection, {movement.sku.strip() for movement in movements})
+    products = products_of_skus(connection, {movement.sku.strip() for movement in movements})
     lines = []
     for given in movements:
         movement = replace(given, reference=given.reference.strip(), warehouse=given.warehouse.strip(), sku=given.sku.strip())
@@ -202,7 +202,7 @@ def _readable(connection: Connection, movements: Sequence[Movement], now: dateti
     return lines
 
 
-def _products(connection: Connection, skus: set[str]) -> dict[str, int]:
+def products_of_skus(connection: Connection, skus: set[str]) -> dict[str, int]:
     """The products by SKU as written, else by any of their codes; a code of two products is nobody's."""
     readable = [sku for sku in skus if _is_storable(sku)]
     keys = {sku: key for sku in readable if (key := code_key(sku)) is not None}

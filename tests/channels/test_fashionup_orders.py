@@ -218,6 +218,7 @@ def test_f45_what_is_no_object_or_never_closes_is_unreadable_and_no_crash(payloa
         ({"customer": {"email": "a@example.com"}}, "missing_buyer", "customer.name"),
         ({"customer": {"name": "  ", "email": "a@example.com"}}, "missing_buyer", "customer.name"),
         ({"customer": {"name": 5}}, "missing_buyer", "customer.name"),
+        ({"customer": {"name": "Ana \ud83d"}}, "lone_surrogate", "customer.name"),
         ({"customer": {"name": NAME, "phone": 40700000001}}, "unreadable", "customer.phone"),
         ({"customer": {"name": NAME, "company": {"tax_id": 12345678}}}, "unreadable", "customer.company.tax_id"),
         ({"delivery_address": ...}, "missing_address", "delivery_address"),
@@ -252,7 +253,7 @@ def test_f45_what_is_no_object_or_never_closes_is_unreadable_and_no_crash(payloa
         ({"discounts": {"amount": money("5")}}, "bad_discount", "discounts"),
         ({"discounts": [{"amount": money("5"), "code": "x" * 201}]}, "bad_discount", "discounts[0]: code"),
         ({"note": 5}, "unreadable", "note"),
-        ({"note": "half an emoji \ud83d"}, "unreadable", "note"),
+        ({"note": "half an emoji \ud83d"}, "lone_surrogate", "note"),
         ({"note": "a\x00b"}, "nul_character", "order"),
         ({"customer": {"name": "a\x00b"}}, "nul_character", "order"),
     ],
@@ -297,7 +298,7 @@ def test_f33_f39_f40_an_order_that_can_not_be_taken_in_says_which_field_and_why(
         ({"code": "x" * 201}, "id_too_long", "code"),
         ({"ean": 5.94e12}, "unreadable", "ean"),
         ({"name": ["x"]}, "unreadable", "name"),
-        ({"name": "half an emoji \ud83d"}, "unreadable", "name"),
+        ({"name": "half an emoji \ud83d"}, "lone_surrogate", "name"),
     ],
 )
 def test_f39_a_bad_line_is_named_by_its_id_and_field(changes: dict[str, Any], code: str, field: str) -> None:

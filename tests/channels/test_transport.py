@@ -99,7 +99,9 @@ def test_f01_a_refused_connection_is_tried_three_times_and_then_unreachable() ->
         port = taken.getsockname()[1]
     fake = FakeTime()
     channel = transport(f"http://127.0.0.1:{port}/v1", clock=fake.clock, sleep=fake.sleep)
-    with pytest.raises(ChannelUnreachableError, match=r"^shop \(listThings\): no connection, in 3 attempts Next: check channels"):
+    with pytest.raises(
+        ChannelUnreachableError, match=r"^shop \(listThings\): no connection, in 3 attempts\. Next: check channels"
+    ):
         get(channel)
     assert fake.slept == [0.5 * 0.5 * 2, 0.5 * 0.5 * 4]  # full jitter at one half, doubling
 
@@ -145,7 +147,7 @@ def test_a_server_that_says_nothing_is_unreachable_after_all_attempts() -> None:
 def test_f03_f08_the_outcome_of_a_post_without_an_answer_is_unknown_and_it_is_not_repeated(fault: Any) -> None:
     with scripted(fault) as server:
         limits = TransportLimits(read_seconds=0.2)
-        with pytest.raises(OutcomeUnknownError, match=r"shop \(addThing\): .*it may have been done Next: look it up") as caught:
+        with pytest.raises(OutcomeUnknownError, match=r"shop \(addThing\): .*it may have been done\. Next: look it up") as caught:
             post(transport(server.url, limits))
         assert server.count == 1
         assert "Ion" not in str(caught.value)

@@ -115,3 +115,9 @@ def test_i48_a_file_names_control_characters_do_not_reach_the_terminal() -> None
     from cloudsales_pipeline.errors import InputError
 
     assert "\x1b" not in one_line(InputError("There is no file nope\x1b[31mRED.csv."))
+
+
+def test_applying_when_nothing_was_imported_says_how_listings_come(here: Path) -> None:
+    result = call("catalog", "apply", "fashionup")
+    assert result.exit_code == 0
+    assert "Nothing waits for a decision. New listings come with: cloudsales run import_listing" in result.stderr

@@ -106,3 +106,17 @@ def test_what_can_not_be_done_exits_1_with_the_reason(words: tuple[str, ...], ki
 )
 def test_wrong_words_exit_2(words: tuple[str, ...]) -> None:
     assert call("orders", *words).exit_code == 2
+
+
+def test_a_mistyped_channel_is_told_as_one_also_when_an_order_is_shown() -> None:
+    result = call("orders", "show", "fashonup", "FO1")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SettingsError)
+    assert "there are: fashionup" in str(result.exception)
+
+
+def test_the_orders_of_a_channel_that_left_the_settings_are_still_shown(here: Path) -> None:
+    settings = yaml.safe_load((here / "cloudsales.yaml").read_text(encoding="utf-8"))
+    settings["channels"] = {"other": settings["channels"].pop("fashionup")}
+    (here / "cloudsales.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    assert "What happened, oldest first" in done("show", "fashionup", "FO1")

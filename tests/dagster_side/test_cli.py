@@ -164,3 +164,41 @@ def test_runs_whose_process_is_gone_give_their_slot_back(tmp_path: Path) -> None
             "gone",
             "ended_process",
         }
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("answered 401: the token is wrong or expired", "answered 401: the token is wrong or expired. Next: look"),
+        ("There is no file.", "There is no file. Next: look"),
+        ("it goes on…", "it goes on… Next: look"),
+    ],
+)
+def test_what_happened_ends_with_one_full_stop_before_the_next_step(message: str, shown: str) -> None:
+    assert str(RefusedError(message, next_step="look")) == shown
+
+
+def test_the_help_of_run_names_every_job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from cloudsales_pipeline.cli.run import JOBS
+    from cloudsales_pipeline.definitions import defs
+
+    assert sorted(JOBS) == sorted(job.name for job in defs.jobs or [])
+    assert _call(monkeypatch, "run", "--help") == 0
+    said = capsys.readouterr().out
+    assert [job for job in JOBS if job not in said] == []
+
+
+@pytest.mark.parametrize("command", [("stock", "show", "R-1"), ("orders", "list"), ("privacy", "export", "a@example.ro")])
+def test_a_command_before_init_says_init(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    database_url: sa.URL,
+    tmp_path: Path,
+    command: tuple[str, ...],
+) -> None:
+    missing = database_url.set(database="nobody_made_this").render_as_string(hide_password=False)
+    (tmp_path / "cloudsales.yaml").write_text(f"database: {{url: '{missing}'}}\n", encoding="utf-8")
+    monkeypatch.setenv("CLOUDSALES_CONFIG", str(tmp_path / "cloudsales.yaml"))
+    assert _call(monkeypatch, *command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: There is no database nobody_made_this yet. Next: cloudsales init")

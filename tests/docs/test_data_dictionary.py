@@ -1,11 +1,13 @@
 """The data dictionary is made from the schema, is current, and leaves no table unexplained."""
 
+import re
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.database import dictionary
+from tests.docs.pages import tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
@@ -38,3 +40,18 @@ def test_a_bar_or_a_line_break_in_a_comment_does_not_break_the_table(owner_engin
     with owner_engine.begin() as connection:
         connection.exec_driver_sql("comment on column analytics.link.sku is 'a|b\nc'")
     assert r"| sku | text | a\|b c |" in dictionary.page(owner_engine)
+
+
+def test_the_page_on_stock_tells_every_state_of_a_publication(engine: Engine) -> None:
+    with engine.connect() as connection:
+        rule = connection.scalar(
+            sa.text(
+                "select pg_get_constraintdef(oid) from pg_constraint"
+                " where conrelid = 'cloudsales.publication'::regclass and conname = 'publication_state_check'"
+            )
+        )
+    allowed = set(re.findall(r"'(\w+)'", rule))
+    (told,) = (
+        table for table in tables((PAGE.parent / "stock.md").read_text(encoding="utf-8")) if table[0] == ["state", "means"]
+    )
+    assert {row[0] for row in told[1:]} == allowed != set()

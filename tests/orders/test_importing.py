@@ -228,6 +228,15 @@ def test_f10_one_order_whose_acknowledgement_is_refused_fails_no_import(engine: 
     assert (result.told.done, result.told.failed, result.failure) == (2, 1, None)
 
 
+def test_a_pass_whose_last_page_ends_behind_the_deadline_is_complete(engine: Engine) -> None:
+    market(engine, {"R-1": 9})
+    late = time.monotonic() - 1
+    assert take(engine, OrderShop(some(2)), deadline=late).complete
+    more = OrderShop([order(f"FO{number}", line("R-1"), minutes=number) for number in range(10, 13)])
+    passes = [take(engine, more, deadline=late) for _ in range(2)]
+    assert [(one.pages, one.complete) for one in passes] == [(1, False), (1, True)]
+
+
 def test_who_waits_is_served_by_the_next_import_with_the_channel_away(engine: Engine) -> None:
     market(engine, {"R-1": 0})
     channel = OrderShop(some(1))

@@ -66,3 +66,29 @@ def test_orders_of_the_simulated_channel_are_taken_in_reserved_and_acknowledged(
         again = import_orders(engine, channel, settings, deadline=time.monotonic() + 60)
         assert (again.stored, again.rows_in, again.told.done) == (0, 0, 0)
         channel.close()
+
+
+@pytest.mark.timeout(60)
+def test_i48_an_id_of_dots_or_with_a_slash_is_acknowledged_under_itself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands in an id reaches the server as one part of the path."""
+    monkeypatch.setenv("SHOP_TOKEN", "t")
+    market(engine, {"A1": 9})
+    state = shelf(A1=10)
+    names = {".", "..", "a/b", "a/../b", "%2e", "..%2f", "...", "a b?c#d"}
+    for name in sorted(names):
+        state.place_order(lines=[("V-A1", 1)], id=name)
+    heard: list[str] = []
+    monkeypatch.setattr(state, "acknowledge", heard.append)
+    with running(state, token="t") as server:
+        settings = ChannelSettings(
+            kind="fashionup",
+            url=server.url,
+            token_env="SHOP_TOKEN",
+            stock=StockRuleSettings(warehouses=("CENTRAL",)),
+            orders=OrderSettings(warehouse="CENTRAL"),
+        )
+        channel = open_channel("fashionup", settings, database=engine)
+        result = import_orders(engine, channel, settings, deadline=time.monotonic() + 30)
+        channel.close()
+    assert sorted(heard) == sorted(names)
+    assert (result.loaded, result.told.done) == (len(names), len(names))

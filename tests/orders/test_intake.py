@@ -13,6 +13,7 @@ from sqlalchemy.engine import Engine
 from cloudsales_pipeline.channels.errors import PayloadError
 from cloudsales_pipeline.channels.port import ChannelOrder, Company, OrderDiscount, OrderHead
 from cloudsales_pipeline.orders.intake import take_in
+from cloudsales_pipeline.orders.life import clear_review
 from cloudsales_pipeline.orders.payloads import store
 from cloudsales_pipeline.orders.serving import resolve_unknown_lines, serve, serve_all
 from cloudsales_pipeline.settings import ChannelSettings, Settings, StockSettings
@@ -222,6 +223,32 @@ def test_a_cancelled_order_that_a_later_revision_revives_is_for_a_person(engine:
     receive(engine, order("FO1", line("R-1"), revision=2, status="paid"))
     assert rows(engine, "select status, review from analytics.sales_order") == [("cancelled", ["revived"])]
     assert levels(engine)["CENTRAL", "R-1"] == (5, 0)
+
+
+def test_a_revived_order_stays_in_review_when_the_channel_says_returned_and_not_when_it_agrees(engine: Engine) -> None:
+    market(engine, {"R-1": 5})
+    for name, last in (("BACK", "returned"), ("AGREED", "cancelled"), ("WORD", "unknown")):
+        receive(engine, order(name, line("R-1"), status="cancelled"))
+        receive(engine, order(name, line("R-1"), revision=2, status="paid"))
+        receive(engine, order(name, line("R-1"), revision=3, status=last))
+    found = "select external_id, status, review from analytics.sales_order order by 1"
+    assert rows(engine, found) == [
+        ("AGREED", "cancelled", []),
+        ("BACK", "returned", ["revived"]),
+        ("WORD", "cancelled", ["revived"]),
+    ]
+    clear_review(engine, "fashionup", "BACK")
+    receive(engine, order("BACK", line("R-1"), revision=4, status="returned"))
+    assert rows(engine, found)[1] == ("BACK", "returned", [])
+
+
+@pytest.mark.parametrize("word", ["new", "paid"])
+def test_a_returned_order_that_a_later_revision_speaks_of_as_open_is_for_a_person(engine: Engine, word: str) -> None:
+    market(engine, {"R-1": 5})
+    receive(engine, order("FO1", line("R-1")))
+    receive(engine, order("FO1", line("R-1"), revision=2, status="returned"))
+    receive(engine, order("FO1", line("R-1"), revision=3, status=word))
+    assert rows(engine, "select status, review from analytics.sales_order") == [("returned", ["revived"])]
 
 
 def test_two_channels_may_use_the_same_order_id(engine: Engine) -> None:

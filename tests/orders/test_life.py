@@ -16,6 +16,7 @@ from cloudsales_pipeline.orders.serving import serve
 from cloudsales_pipeline.orders.states import TRANSITIONS, Happening, Status, after, said
 from cloudsales_pipeline.stock.movements import post
 from tests.killing import killed_at_each_step
+from tests.orders.losing import losing_first_commit
 from tests.orders.market import NOON, line, lines_of, market, order, receive, shop, statuses, told
 from tests.stock.shelf import ledger_sums, levels, receipt, rows
 
@@ -135,6 +136,33 @@ def test_killed_at_any_step_of_an_issue_and_done_again_it_is_as_if_undisturbed(e
     assert not issue(engine).changed
     assert (levels(engine)["CENTRAL", "R-1"], ledger_sums(engine)["CENTRAL", "R-1"]) == ((3, 0), 3)
     assert told(engine, "order_issued") == [("order_issued", "fashionup/FO1", 2)]
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_f22_a_part_whose_commit_is_lost_leaves_once_and_what_is_reserved_meanwhile_stays(
+    engine: Engine, database_url: URL, *, done: bool
+) -> None:
+    market(engine, {"R-1": 1})
+    receive(engine, order("FO1", line("R-1", 3)))
+    more: list[object] = []
+
+    def receive_more() -> None:
+        more.append(post(engine, [receipt("more", "R-1", 1)], then=serve) if done else None)
+
+    with losing_first_commit(database_url, done=done, then=receive_more) as losing:
+        outcome = issue(losing, partial=True)
+    assert (outcome.changed, outcome.pieces, outcome.note) == (True, 1, "under issue:fashionup/FO1")
+    assert [one[0] for one in sales(engine)] == ["issue:fashionup/FO1"]
+    assert lines_of(engine)["fashionup/FO1/1"] == ((3, 1, 1, 1, 0) if done else (3, 0, 2, 1, 0))
+
+
+def test_f22_a_part_whose_commit_is_lost_is_not_refused_as_having_nothing_to_send(engine: Engine, database_url: URL) -> None:
+    market(engine, {"R-1": 1})
+    receive(engine, order("FO1", line("R-1", 3)))
+    with losing_first_commit(database_url, done=True) as losing:
+        outcome = issue(losing, partial=True)
+    assert (outcome.changed, outcome.status, outcome.pieces) == (True, "new", 1)
+    assert lines_of(engine)["fashionup/FO1/1"] == (3, 0, 2, 1, 0)
 
 
 # ------------------------------------------------------------------------------------------------ cancelled, expired, reviewed

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import cast
 
+import pytest
 from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.channels.errors import ChannelUnreachableError
 from cloudsales_pipeline.channels.port import SalesChannel
+from cloudsales_pipeline.orders import serving
 from cloudsales_pipeline.orders.importing import import_orders
 from cloudsales_pipeline.orders.payloads import store
 from cloudsales_pipeline.orders.polling import MOST_PAGES, Poll, poll, take_turn
@@ -16,6 +18,7 @@ from cloudsales_pipeline.settings import OrderSettings
 from cloudsales_pipeline.stock.movements import post
 from tests.orders.market import PARSER, line, lines_of, market, order, payload, shop
 from tests.orders.order_shop import OrderShop
+from tests.orders.test_interleavings import name_product
 from tests.stock.shelf import receipt
 
 
@@ -66,6 +69,21 @@ def test_what_can_be_done_here_asks_nobody(engine: Engine) -> None:
     channel.asked.clear()
     assert look(engine, channel).why == ("lines that can be served",)
     assert channel.asked == []
+
+
+def test_i19_a_code_that_is_added_later_starts_an_import_by_itself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "LOOKED_AT_ONCE", 2)
+    market(engine, {"R-1": 9})
+    channel = OrderShop([order(f"FO{n}", line(f"NEW-{n}"), minutes=n) for n in range(1, 6)])
+    imported(engine, channel)
+    assert look(engine, channel) == Poll()
+    channel.asked.clear()
+    name_product(engine, "NEW-5", "R-1")
+    assert look(engine, channel).why == ("lines whose product is known",)
+    assert channel.asked == []
+    imported(engine, channel)
+    assert lines_of(engine)["fashionup/FO5/1"] == (1, 1, 0, 0, 0)
+    assert look(engine, channel) == Poll()
 
 
 def test_what_needs_the_channel_waits_until_it_answers(engine: Engine) -> None:

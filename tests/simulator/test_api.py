@@ -115,7 +115,7 @@ class TestRefusals:
             assert response.headers["www-authenticate"] == "Bearer"
 
     @pytest.mark.parametrize(
-        "path", ["/nothing", "", "/products/FU1000000", "/orders/a%00b/x", "/orders//status", "/orders/%2F/status"]
+        "path", ["/nothing", "", "/products/FU1000000", "/orders/a%00b/x", "/orders//status", "/orders/%2F/x"]
     )
     def test_an_unknown_path_is_404(self, client: httpx.Client, path: str) -> None:
         assert is_problem(client.get(path), 404)

@@ -70,7 +70,10 @@ def test_the_command_ends_cleanly_when_it_is_asked_to(asked: signal.Signals) -> 
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout
     line = process.stdout.readline()
-    assert httpx.get(line.split()[-1]).status_code == 401
+    url = line.split()[-1]
+    assert httpx.get(url).status_code == 401
+    told = line.partition("the token is ")[2].partition(";")[0]
+    assert httpx.get(f"{url}/products", headers={"authorization": f"Bearer {told}"}).status_code == 200
     process.send_signal(asked)
     rest, complaint = process.communicate(timeout=10)
     assert (process.returncode, rest, complaint) == (0, "", "")

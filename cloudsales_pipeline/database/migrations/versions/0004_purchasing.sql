@@ -93,6 +93,7 @@ create table cloudsales.supplier_order_line (
     unique (supplier_order_id, product_id),
     unique (supplier_order_id, position)
 ) with (fillfactor = 80);
+create index supplier_order_line_by_product on cloudsales.supplier_order_line (product_id);
 create index supplier_order_line_outstanding on cloudsales.supplier_order_line (product_id, supplier_order_line_id) where outstanding > 0;
 comment on table cloudsales.supplier_order_line is 'A line of a supplier order. quantity = required + surplus; required = the sum of its requirement lines when it was closed (I-29).';
 comment on column cloudsales.supplier_order_line.written_off is 'Pieces that will not come: the supplier said so, or a person did.';

@@ -1,0 +1,90 @@
+"""`cloudsales messages …`: what leaves by e-mail and SMS. Addresses and texts are printed where they are asked for alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from cloudsales_pipeline.cli.output import Json, print_rows
+from cloudsales_pipeline.cli.stages import project
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+Ids = Annotated[list[int], typer.Argument(metavar="ID…", help="The ids that `messages list` shows.")]
+
+
+@app.callback()
+def messages() -> None:
+    """What leaves by e-mail and SMS, and what became of it."""
+
+
+@app.command("list")
+def list_(
+    state: Annotated[str | None, typer.Option(help="new, sending, sent, unknown, dead or skipped.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Messages without addresses: what needs a person first, then the newest."""
+    from cloudsales_pipeline.outbox.deciding import list_messages
+
+    with project() as (_, engine):
+        print_rows(list_messages(engine, state, limit), as_json=as_json, title="Messages")
+
+
+@app.command()
+def show(
+    message_id: Annotated[int, typer.Argument(metavar="ID")],
+    personal: Annotated[bool, typer.Option("--personal", help="With the address and the text.")] = False,
+    as_json: Json = False,
+) -> None:
+    """One message, and what the gateway answered."""
+    from cloudsales_pipeline.outbox.deciding import show_message
+
+    with project() as (_, engine):
+        found = show_message(engine, message_id, personal=personal)
+    rows = [found] if as_json else [{"what": name, "value": value} for name, value in found.items() if value is not None]
+    print_rows(rows, as_json=as_json, title=f"Message {message_id}")
+
+
+@app.command()
+def retry(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID…", help="The ids that `messages list` shows.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="All that were given up; not those that may have gone out.")] = False,
+) -> None:
+    """Send again what is dead, skipped or unknown. An unknown one may have gone out: then it comes twice."""
+    from cloudsales_pipeline.outbox.deciding import retry as retry_messages
+    from cloudsales_pipeline.outbox.deciding import retry_dead
+
+    if dead == bool(ids):
+        raise typer.BadParameter("give ids or --dead", param_hint="ID…")
+    with project() as (_, engine):
+        again = retry_dead(engine) if dead else retry_messages(engine, ids or [])
+    typer.echo(f"{len(again)} messages are due again.")
+
+
+@app.command()
+def skip(ids: Ids, reason: Annotated[str, typer.Option(help="Why, as a code in which nobody is named.")] = "by_hand") -> None:
+    """Leave messages unsent."""
+    from cloudsales_pipeline.outbox.deciding import skip as skip_messages
+
+    with project() as (_, engine):
+        typer.echo(f"{len(skip_messages(engine, ids, reason))} messages will not be sent.")
+
+
+@app.command()
+def send(
+    seconds: Annotated[float, typer.Option(min=1, help="Stop after so long, if more is due.")] = 60.0, as_json: Json = False
+) -> None:
+    """Send what is due, now."""
+    from cloudsales_pipeline.outbox.sending import send_due
+
+    with project() as (settings, engine):
+        sent = send_due(engine, settings.messages, seconds=seconds)
+    row = {name: value for name, value in asdict(sent).items() if name != "complaints"}
+    print_rows([row], as_json=as_json, title="Messages")
+    for complaint in sent.complaints.values():
+        typer.echo(f"error: {complaint}", err=True)
+    if sent.complaints:
+        raise typer.Exit(1)

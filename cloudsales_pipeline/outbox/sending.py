@@ -1,0 +1,268 @@
+"""Sending what is due: claimed and committed first, then handed over, then marked with what the gateway answered.
+
+A claim holds as long as its sender's database session: an advisory lock goes with it. What a killed sender leaves in `sending`
+may have gone out; it becomes `unknown`, and only a person's word sends it again (`deciding`).
+
+What belongs here: claims, marks, pauses, attempts. What does not: how a message is handed over (`gateways`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.database.locks import OUTBOX_SENDER_LOCK
+from cloudsales_pipeline.errors import DatabaseError, SettingsError
+from cloudsales_pipeline.outbox.files import File
+from cloudsales_pipeline.outbox.gateways import MEDIA, Answer, Envelope, Gateway, Outcome, open_gateway
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+    from cloudsales_pipeline.settings.messages import MessageSettings
+
+AT_ONCE = 10
+"""Messages claimed and marked together: so many at most are left unknown when a sender is killed."""
+MARK_WITHIN = 0.5
+"""Seconds that an outcome waits for others to be marked with it."""
+NOT_TRIED = "not_tried"
+
+
+@dataclass
+class Sent:
+    """What one round of sending did.
+
+    Args:
+        again: put back, to be tried later; given back untried ones are not counted.
+        dead: refused for good, or tried as often as the settings allow.
+        left_behind: found in the hands of a sender that is no more, and made unknown.
+        no_gateway: due messages that wait because nothing is set up for their medium.
+        complaints: media whose gateway can't be used, and why; no address is in it.
+    """
+
+    sent: int = 0
+    again: int = 0
+    dead: int = 0
+    unknown: int = 0
+    skipped: int = 0
+    left_behind: int = 0
+    no_gateway: int = 0
+    complaints: dict[str, str] = field(default_factory=dict)
+
+    def add(self, states: Mapping[str, int]) -> None:
+        """Count what was marked."""
+        for name, many in states.items():
+            setattr(self, name, getattr(self, name) + many)
+
+
+def send_due(
+    engine: Engine,
+    settings: MessageSettings,
+    *,
+    seconds: float = 60.0,
+    gateways: Mapping[str, Gateway] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Sent:
+    """Send what is due until nothing is, or `seconds` are over; several senders may do so at once.
+
+    Args:
+        gateways: by medium, in the place of those that the settings name; they stay open.
+
+    Raises:
+        DatabaseError: the connection was lost and did not come back; what was being sent becomes unknown.
+    """
+    deadline = clock() + seconds
+    total = Sent()
+    try:
+        with _desk(engine, settings) as desk:
+            total.left_behind = desk.reap()
+            with _opened(settings, gateways, desk.waiting(), total) as ways:
+                for medium, way in ways.items():
+                    _send_all(desk, medium, way, total, deadline, clock)
+    except (sa.exc.DBAPIError, sa.exc.PendingRollbackError) as error:
+        raise DatabaseError(
+            f"The database was lost while messages were being sent ({type(error).__name__}).",
+            next_step="see cloudsales messages list --state unknown: those may have gone out",
+        ) from None
+    return total
+
+
+@contextmanager
+def _opened(
+    settings: MessageSettings, given: Mapping[str, Gateway] | None, waiting: Mapping[str, int], total: Sent
+) -> Iterator[dict[str, Gateway]]:
+    """The gateways of the media that something waits for; media without one are counted, and their messages left alone."""
+    ways: dict[str, Gateway] = {}
+    try:
+        for medium in MEDIA:
+            if not waiting.get(medium):
+                continue
+            way = _open(settings, medium, total) if given is None else given.get(medium)
+            if way is None:
+                total.no_gateway += waiting[medium]
+            else:
+                ways[medium] = way
+        yield ways
+    finally:
+        for way in ways.values() if given is None else ():
+            way.close()
+
+
+def _open(settings: MessageSettings, medium: str, total: Sent) -> Gateway | None:
+    try:
+        return open_gateway(settings, medium)
+    except SettingsError as error:
+        total.complaints[medium] = str(error)
+        return None
+
+
+class _Desk:
+    """The database's side of sending, all on one session, whose lock says that its claims are alive."""
+
+    def __init__(self, engine: Engine, connection: Connection, key: str, settings: MessageSettings) -> None:
+        self.engine = engine
+        self.connection = connection
+        self.key = key
+        self.settings = settings
+
+    def reap(self) -> int:
+        return self._run("reap", lock=OUTBOX_SENDER_LOCK).rowcount
+
+    def waiting(self) -> dict[str, int]:
+        return {row.medium: row.messages for row in self._run("waiting")}
+
+    def claim(self, medium: str) -> list[sa.Row[Any]]:
+        rows = self._run("claim", medium=medium, key=self.key, limit=AT_ONCE).all()
+        return sorted(rows, key=lambda row: (row.urgency, row.due_at, row.message_id))
+
+    def files(self, message_id: int) -> list[sa.Row[Any]]:
+        return list(self._run("files", message_id=message_id))
+
+    def ask(self) -> None:
+        """Fails where the session is gone, and its claims with it: nothing more may be sent then."""
+        self.connection.exec_driver_sql("select 1")
+
+    def mark(self, answers: Sequence[tuple[int, Answer | None]]) -> Counter[str]:
+        """Write down what became of messages, at once; None: it was not tried. How many came to each state, as `Sent` names them.
+
+        Where the session is lost, on another one, once: what is known should not become unknown.
+        """
+        if not answers:
+            return Counter()
+        try:
+            rows = self._mark(self.connection, answers)
+        except sa.exc.SQLAlchemyError:  # also: that the session is lost already
+            with suppress(sa.exc.SQLAlchemyError), self.engine.begin() as another:
+                self._mark(another, answers)
+            raise
+        # What is new again without having been tried is no news.
+        return Counter("again" if row.state == "new" else row.state for row in rows if row.again or row.state != "new")
+
+    def _mark(self, connection: Connection, answers: Sequence[tuple[int, Answer | None]]) -> Sequence[sa.Row[Any]]:
+        rows = [_row(message_id, answer) for message_id, answer in answers]
+        values = {"key": self.key, "most": self.settings.attempts, "pause": self.settings.retry_after, "rows": json.dumps(rows)}
+        return connection.execute(sa.text(steps(__package__, "sending")["mark"]), values).all()
+
+    def _run(self, step: str, **values: Any) -> sa.CursorResult[Any]:
+        return self.connection.execute(sa.text(steps(__package__, "sending")[step]), values)
+
+
+def _row(message_id: int, answer: Answer | None) -> dict[str, object]:
+    if answer is None:
+        return {"message_id": message_id, "outcome": NOT_TRIED, "counts": False}
+    skipped = answer.outcome is Outcome.REFUSED and answer.reason == "erased"
+    return {
+        "message_id": message_id,
+        "outcome": "skipped" if skipped else answer.outcome.value,
+        "counts": not answer.outage,
+        "reason": answer.reason,
+        "answer": answer.text,
+    }
+
+
+@contextmanager
+def _desk(engine: Engine, settings: MessageSettings) -> Iterator[_Desk]:
+    """A session of its own under a key of its own."""
+    key = f"{os.getpid()}-{uuid.uuid4().hex}"
+    values = {"lock": OUTBOX_SENDER_LOCK, "key": key}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("select pg_advisory_lock_shared(:lock, hashtext(:key))"), values)
+        try:
+            yield _Desk(engine, connection, key, settings)
+        finally:
+            if not connection.invalidated:
+                with suppress(sa.exc.DBAPIError):  # the session has gone, and the lock with it
+                    connection.execute(sa.text("select pg_advisory_unlock_shared(:lock, hashtext(:key))"), values)
+
+
+def _send_all(desk: _Desk, medium: str, way: Gateway, total: Sent, deadline: float, clock: Callable[[], float]) -> None:
+    while clock() < deadline:
+        rows = desk.claim(medium)
+        if not rows or not _send_some(desk, rows, way, total, deadline, clock):
+            return
+
+
+def _send_some(
+    desk: _Desk, rows: Sequence[sa.Row[Any]], way: Gateway, total: Sent, deadline: float, clock: Callable[[], float]
+) -> bool:
+    """Send claimed messages; whether to go on with others. Also where an error ends it, what is known is marked."""
+    answers: list[tuple[int, Answer | None]] = []
+    begun = 0
+    marked_at = clock()
+    outage: Answer | None = None
+    try:
+        for row in rows:
+            if clock() >= deadline:
+                break
+            if clock() - marked_at >= MARK_WITHIN:
+                total.add(desk.mark(answers))
+                answers, marked_at = [], clock()
+            envelope = _envelope(desk, row)
+            if begun:
+                desk.ask()
+            begun += 1
+            answer = envelope if isinstance(envelope, Answer) else _given(way, envelope)
+            answers.append((row.message_id, answer))
+            if answer.outage:
+                outage = answer
+                break
+    finally:
+        # In the case of an outage the others wait as long as the one that met it, so that each pause costs one attempt.
+        rest = [(row.message_id, outage) for row in rows[begun:]]
+        total.add(desk.mark([*answers, *rest]))
+    return outage is None and begun == len(rows)
+
+
+def _envelope(desk: _Desk, row: sa.Row[Any]) -> Envelope | Answer:
+    """The message as a gateway takes it, or why there is nothing to send any more."""
+    if row.recipient is None:
+        return Answer(Outcome.REFUSED, "erased")
+    files = desk.files(row.message_id) if row.has_files else []
+    if any(file.content is None for file in files):
+        return Answer(Outcome.REFUSED, "file_gone")
+    return Envelope(
+        row.message_id,
+        row.created_at,
+        row.recipient,
+        row.title or "",
+        row.body_text or "",
+        row.body_html,
+        tuple(File(file.name, file.media_type, bytes(file.content)) for file in files),
+    )
+
+
+def _given(way: Gateway, envelope: Envelope) -> Answer:
+    try:
+        return way.send(envelope)
+    except Exception as error:  # a defect of ours or of the library: nobody knows how far it came
+        return Answer(Outcome.UNKNOWN, "unexpected", type(error).__name__)
