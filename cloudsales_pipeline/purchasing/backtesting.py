@@ -36,8 +36,8 @@ class Backtest:
     Attributes:
         fill_rate: share of the pieces sold that the simulated stock would have had on their day; None: nothing was sold.
         average_stock: pieces at the end of a day, on average, over all products together.
-        real_fill_rate: share of the pieces sold that did not wait first, as far as orders say; a sale that was never made for want
-            of stock is in no ledger, so the real figure is the best case.
+        real_fill_rate: share of the pieces sold that did not wait first, as far as orders say; a sale that was never made for
+            want of stock is in no ledger, so the real figure is the best case.
         classes: the same by class of demand.
     """
 

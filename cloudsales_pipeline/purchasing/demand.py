@@ -3,10 +3,11 @@
 What belongs here: forecast, class of demand, reorder point. What does not: reading the ledger (purchasing.proposing), and what
 would have come of it (purchasing.replaying). Import it inside functions: it needs numpy.
 
-Sources. Classes of demand: A. A. Syntetos, J. E. Boylan, J. D. Croston, "On the categorization of demand patterns", Journal of the
-Operational Research Society 56 (2005) 495–503. Intermittent demand: J. D. Croston, "Forecasting and stock control for intermittent
-demands", Operational Research Quarterly 23 (1972) 289–303, corrected for its bias by A. A. Syntetos and J. E. Boylan, "The accuracy
-of intermittent demand estimates", International Journal of Forecasting 21 (2005) 303–314: the approximation called SBA.
+Classes of demand: A. A. Syntetos, J. E. Boylan, J. D. Croston, "On the categorization of demand patterns", Journal of the
+Operational Research Society 56 (2005) 495–503. Intermittent demand: J. D. Croston, "Forecasting and stock control for
+intermittent demands", Operational Research Quarterly 23 (1972) 289–303, corrected for its bias by A. A. Syntetos and J. E.
+Boylan, "The accuracy of intermittent demand estimates", International Journal of Forecasting 21 (2005) 303–314: the
+approximation called SBA.
 """
 
 from __future__ import annotations

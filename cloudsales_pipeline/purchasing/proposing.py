@@ -1,7 +1,7 @@
 """Beyond today's orders: what to buy before it is missing. Shown beside the requirement, and never ordered unasked.
 
-What belongs here: working out a day's proposals and storing them. What does not: the arithmetic (purchasing.demand), what is bought
-because somebody waits for it (purchasing.closing).
+What belongs here: working out a day's proposals and storing them. What does not: the arithmetic (purchasing.demand), and what is
+bought because somebody waits for it (purchasing.closing).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.settings import Settings
 
 COPY = (
-    "COPY cloudsales.replenishment_proposal (business_date, product_id, supplier, method, demand_per_day, deviation, lead_time_days,"
-    " safety_stock, reorder_point, position, quantity, detail) FROM STDIN"
+    "COPY cloudsales.replenishment_proposal (business_date, product_id, supplier, method, demand_per_day, deviation,"
+    " lead_time_days, safety_stock, reorder_point, position, quantity, detail) FROM STDIN"
 )
 
 
@@ -51,8 +51,8 @@ class Proposed:
 def propose(engine: Engine, settings: Settings, *, now: datetime | None = None) -> Proposed:
     """Work out what to buy, of every product with sales, and store it as of today's business date, in place of what was there.
 
-    Demand is read from the whole days before today; what lies there, is on order and waits, as it stands. Pieces that wait and are
-    not bought yet are in the requirement and so not in the proposal.
+    Demand is read from the whole days before today; what lies there, is on order and waits, as it stands. Pieces that wait and
+    are not bought yet are in the requirement and so not in the proposal.
 
     Raises:
         RefusedError: the setting purchasing.proposal is off.
@@ -84,7 +84,7 @@ def propose(engine: Engine, settings: Settings, *, now: datetime | None = None) 
 
 
 def proposals(connection: Connection, business_date: date, *, every: bool = False, limit: int = 1000) -> list[dict[str, Any]]:
-    """What was proposed for a date, by supplier, the most pieces first; with `every`, also products of which nothing is to be bought.
+    """What was proposed for a date, by supplier and pieces; with `every`, also products of which nothing is to be bought.
 
     Those are kept for the newest date alone.
     """
@@ -97,7 +97,7 @@ def order_sizes(settings: Settings, sales: Sales, lacking: Whole) -> Whole:
     import numpy as np
 
     sizes = np.zeros(len(lacking), np.int64)
-    for place in np.flatnonzero(lacking > 0):
+    for place in np.flatnonzero(lacking > 0).tolist():
         one = sales.products[place]
         terms = settings.suppliers.get(one.supplier or "") or SupplierSettings()
         need = Need(one.product_id, one.sku, int(lacking[place]), one.pack_size, one.minimum_quantity or 0)

@@ -1,6 +1,7 @@
 """Days played again under the reorder point: what would have been served, from how much stock. Arithmetic alone.
 
-What belongs here: the simulation, day by day, with what was known by then. What does not: reading the ledger (purchasing.backtesting).
+What belongs here: the simulation, day by day, with what was known by then. What does not: reading the ledger
+(purchasing.backtesting).
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Past:
     @property
     def history(self) -> int:
         """The days before the played ones, which is also how far back a forecast looks."""
-        return self.sold.shape[1] - self.days
+        columns: int = self.sold.shape[1]
+        return columns - self.days
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ UNKNOWN_SUPPLIER = SupplierSettings()
 class Sales:
     """Rows are products, in the order of `products`; columns are business dates, oldest first, the last one `last`.
 
-    `sold` and `returned` are pieces ≥ 0, `moved` is the sum of all movements of the day, `first` the column of a product's first day.
+    `sold` and `returned` are pieces ≥ 0, `moved` is the sum of all movements of the day, `first` the column of a product's first
+    day.
     """
 
     last: date
