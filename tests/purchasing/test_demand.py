@@ -74,7 +74,14 @@ def test_one_sale_in_half_a_year_keeps_no_piece() -> None:
 
 
 def play(
-    sold: list[int], opening: int, *, days: int, lead: int = 1, review: int = 1, level: float = 0.5, returned: list[int] | None = None
+    sold: list[int],
+    opening: int,
+    *,
+    days: int,
+    lead: int = 1,
+    review: int = 1,
+    level: float = 0.5,
+    returned: list[int] | None = None,
 ) -> Replayed:
     past = Past(of(sold), of(returned or [0] * len(sold)), np.array([0]), np.array([opening]), days)
     return replay(past, Policy(np.array([lead]), review, level, lambda lacking: lacking))
