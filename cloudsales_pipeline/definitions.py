@@ -11,6 +11,7 @@ from cloudsales_pipeline.assets.listing import (
     product_images,
 )
 from cloudsales_pipeline.assets.orders import sales_orders
+from cloudsales_pipeline.assets.purchasing import purchase_requirement, supplier_orders
 from cloudsales_pipeline.assets.stock import stock_publication
 from cloudsales_pipeline.assets.stock_files import store_movements
 from cloudsales_pipeline.assets.stock_reconciliation import channel_offers
@@ -18,10 +19,12 @@ from cloudsales_pipeline.assets.stock_snapshot import stock_snapshot
 from cloudsales_pipeline.checks.catalog import catalogue_audit, plan_audit
 from cloudsales_pipeline.checks.listing import every_channel_imported_lately
 from cloudsales_pipeline.checks.orders import orders_audit
+from cloudsales_pipeline.checks.purchasing import purchasing_audit
 from cloudsales_pipeline.checks.stock import publication_audit, publishing_watch, stock_audit
 from cloudsales_pipeline.checks.stock_reconciliation import channels_show_what_they_should
 from cloudsales_pipeline.resources.project import Project
 from cloudsales_pipeline.schedules.listing import listing_refresh
+from cloudsales_pipeline.schedules.purchasing import daily_replenishment, hourly_requirement
 from cloudsales_pipeline.schedules.stock import daily_stock_snapshot, nightly_reconciliation
 from cloudsales_pipeline.sensors.failures import run_failures
 from cloudsales_pipeline.sensors.listing import channel_partitions, images_due, listing_changed, listing_freshness
@@ -47,6 +50,9 @@ defs = dg.Definitions(
         stock_snapshot,
         # orders
         sales_orders,
+        # purchasing
+        purchase_requirement,
+        supplier_orders,
     ],
     asset_checks=[
         every_channel_imported_lately,
@@ -57,9 +63,10 @@ defs = dg.Definitions(
         publishing_watch,
         channels_show_what_they_should,
         orders_audit,
+        purchasing_audit,
     ],
     jobs=JOBS,
-    schedules=[listing_refresh, nightly_reconciliation, daily_stock_snapshot],
+    schedules=[listing_refresh, nightly_reconciliation, daily_stock_snapshot, daily_replenishment, hourly_requirement],
     sensors=[
         channel_partitions,
         listing_changed,

@@ -8,7 +8,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from cloudsales_pipeline.resources.channels import CHANNELS, INBOX_CHANNELS, PUBLISHING_CHANNELS
-from cloudsales_pipeline.resources.days import BUSINESS_DATES
+from cloudsales_pipeline.resources.days import BUSINESS_DATES, CLOSING_DATES
 
 SLOT_TAG = "cloudsales/slot"
 # It reads every publication: once a night is enough, and a push by hand does not wait for it.
@@ -111,6 +111,24 @@ import_orders = _job(
     stage="orders",
 )
 
+close_day = _job(
+    "close_day",
+    "Close a business date: one order for each supplier whose cut-off has passed, its documents, and its way out. A date that was"
+    " closed stays as it is. The schedule daily_replenishment starts it at each supplier's cut-off, and for missed dates.",
+    "supplier_orders",
+    slot_per_channel=False,
+    stage="purchasing",
+    partitions=CLOSING_DATES,
+)
+
+review_requirement = dg.define_asset_job(
+    "review_requirement",
+    selection=dg.AssetSelection.assets("purchase_requirement"),
+    description="Show what must be bought now, what has no supplier, and what to buy before it is missing. Each hour, by"
+    " hourly_requirement; it orders nothing.",
+    tags={"stage": "purchasing", SLOT_TAG: "review_requirement"},
+)
+
 JOBS = (
     import_listing,
     import_catalog,
@@ -120,4 +138,6 @@ JOBS = (
     reconcile_channels,
     take_stock_snapshot,
     import_orders,
+    close_day,
+    review_requirement,
 )

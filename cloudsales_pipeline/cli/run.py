@@ -21,8 +21,19 @@ PUBLISHED = ("requests", "pushed", "acknowledged", "stale", "rejected", "held", 
 COUNTS = ("rows_in", "loaded", "unchanged", "quarantined", "missing", "products_created", "links_made", "stored", "still_due")
 READ_BACK = ("read", "agreed", "drifted", "corrected", "suspected", "not_shown", "ghosts", "never_acknowledged", "round")
 FILES = ("files_taken", "files_taken_before", "files_refused", "files_waiting", "files_failed")
+BOUGHT = (
+    "suppliers_closed",
+    "orders",
+    "order_lines",
+    "pieces",
+    "surplus",
+    "queued",
+    "without_address",
+    "to_be_bought",
+    "proposed",
+)
 ORDERED = ("new", "amended", "reserved", "waiting", "served", "acknowledged")
-TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *PUBLISHED, *READ_BACK)))
+TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *PUBLISHED, *READ_BACK)))
 
 
 class JobFailedError(CloudSalesError):
@@ -33,7 +44,7 @@ class JobFailedError(CloudSalesError):
 JOBS = (
     *("import_listing", "import_catalog", "fetch_images"),
     *("publish_stock", "load_store_files", "reconcile_channels", "take_stock_snapshot"),
-    "import_orders",
+    *("import_orders", "close_day", "review_requirement"),
 )
 LISTING_JOB = "import_listing"
 PARTITIONS = {  # of the others: channel
@@ -46,7 +57,8 @@ LACKS = {
     "publishing_channel": "no stock.warehouses, so no stock to be told of",
     "inbox_channel": "no inbox, so no files to take in",
 }
-DAILY_JOBS = ("take_stock_snapshot",)
+DAILY_JOBS = ("take_stock_snapshot", "close_day")
+WHOLE_JOBS = ("review_requirement",)  # neither of a channel nor of a date
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -69,12 +81,12 @@ def run(
     from cloudsales_pipeline.cli.instance import end_dead_runs, open_instance
 
     settings = load_settings()
-    partition = _date(settings, channel, date) if job in DAILY_JOBS else _channel(settings, channel, job, date)
+    partition = _partition(settings, channel, job, date)
     with open_instance(settings) as instance:
         end_dead_runs(instance)
         ops = _listing_config(job, whole_listing=whole_listing or allow_shrink, allow_shrink=allow_shrink)
         success, events = _execute(instance, job, partition, verbose=verbose, ops=ops)
-    title, told = f"{job} of {partition}: {'done' if success else 'FAILED'}", summary(events)
+    title, told = f"{job}{f' of {partition}' if partition else ''}: {'done' if success else 'FAILED'}", summary(events)
     if told or as_json:
         print_rows(told, as_json=as_json, title=title)
     else:
@@ -113,7 +125,7 @@ def execute(instance: dg.DagsterInstance, job: str, channel: str, *, whole_listi
 
 
 def _execute(
-    instance: dg.DagsterInstance, job: str, channel: str, *, verbose: bool, ops: dict[str, Any]
+    instance: dg.DagsterInstance, job: str, channel: str | None, *, verbose: bool, ops: dict[str, Any]
 ) -> tuple[bool, Sequence[dg.EventLogEntry]]:
     from cloudsales_pipeline.cli.instance import process_tag
 
@@ -142,24 +154,33 @@ def _job(name: str) -> dg.JobDefinition:
     return definitions.resolve_job_def(name)
 
 
-def _date(settings: Settings, channel: str | None, asked: str | None) -> str:
+def _partition(settings: Settings, channel: str | None, job: str, date: str | None) -> str | None:
+    """The channel or the business date that the job is for; None where it is for all there is."""
+    if job in DAILY_JOBS or job in WHOLE_JOBS:
+        if channel is not None:
+            raise typer.BadParameter("this job is for all channels at once", param_hint="--channel")
+        if job in DAILY_JOBS:
+            return _date(settings, job, date)
+    if date is not None:
+        raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
+    return None if job in WHOLE_JOBS else _channel(settings, channel, job)
+
+
+def _date(settings: Settings, job: str, asked: str | None) -> str:
     """The business date as its partition's key: the one asked for, else the last that has ended."""
-    from cloudsales_pipeline.resources.days import BUSINESS_DATES
+    from cloudsales_pipeline.resources.days import BUSINESS_DATES, CLOSING_DATES
     from cloudsales_pipeline.stock.days import last_days
 
-    if channel is not None:
-        raise typer.BadParameter("this job is for all channels at once", param_hint="--channel")
+    dates, which = (CLOSING_DATES, "a date") if job == "close_day" else (BUSINESS_DATES, "a date that has ended")
     if asked is None:
         return last_days(1, datetime.now(UTC), settings.timezone)[0].isoformat()
-    if not BUSINESS_DATES.has_partition_key(asked):
-        first, last = BUSINESS_DATES.get_first_partition_key(), BUSINESS_DATES.get_last_partition_key()
-        raise typer.BadParameter(f"a date that has ended, from {first} to {last}, is expected", param_hint="--date")
+    if not dates.has_partition_key(asked):
+        first, last = dates.get_first_partition_key(), dates.get_last_partition_key()
+        raise typer.BadParameter(f"{which}, from {first} to {last}, is expected", param_hint="--date")
     return asked
 
 
-def _channel(settings: Settings, asked: str | None, job: str, date: str | None) -> str:
-    if date is not None:
-        raise typer.BadParameter(f"the job {job} has no date", param_hint="--date")
+def _channel(settings: Settings, asked: str | None, job: str) -> str:
     from cloudsales_pipeline.resources.channels import wanted_partitions
 
     names = wanted_partitions(settings)[PARTITIONS.get(job, "channel")]

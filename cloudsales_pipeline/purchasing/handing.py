@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -81,6 +82,17 @@ def hand_over(
         total = _sum(total, found)
         if after == 0:
             return total
+
+
+def dates_to_hand_over(connection: Connection, settings: Settings) -> list[date]:
+    """Business dates, oldest first, with orders that `hand_over` would queue now: their supplier has an address, and none was.
+
+    Of the last purchasing.catch_up_days; none where orders go out by hand (`purchasing.send: false`).
+    """
+    addressed = sorted(name for name, supplier in settings.suppliers.items() if supplier.email)
+    values = {"addressed": addressed, "days": settings.purchasing.catch_up_days + 1}
+    found = connection.scalars(sa.text(steps(__package__, "handing")["dates"]), values).all() if settings.purchasing.send else ()
+    return list(found)
 
 
 def _known(engine: Engine, numbers: Collection[str]) -> list[str]:

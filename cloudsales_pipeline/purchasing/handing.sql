@@ -19,6 +19,13 @@ where o.supplier_order_id > :after
            where f.supplier_order_id = o.supplier_order_id and f.kind = any (cast(:kinds as text[]))) < cardinality(cast(:kinds as text[])))
 order by o.supplier_order_id limit :limit
 
+-- step: dates
+select distinct o.business_date
+from cloudsales.supplier_order o
+where o.supplier = any (cast(:addressed as text[])) and o.business_date >= current_date - cast(:days as integer)
+  and not exists (select from personal.message m where m.channel = '' and m.subject_kind = 'supplier_order' and m.external_id = o.number)
+order by 1
+
 -- step: settle
 update cloudsales.quarantine set resolved_at = now(), resolution = 'resolved'
 where stage = 'purchasing' and channel = '' and reason = :reason and reference = any (cast(:numbers as text[])) and resolved_at is null

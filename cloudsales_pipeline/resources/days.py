@@ -1,6 +1,6 @@
 """Business dates as partitions, and which of them still have to be done.
 
-What belongs here: the one partitions definition by business date. What does not: where a day ends (stock.days), and what is done
+What belongs here: the partitions definitions by business date. What does not: where a day ends (stock.days), and what is done
 for a date. The time zone is the settings'; it is read when the definitions load, without a database.
 """
 
@@ -28,6 +28,8 @@ def settings_timezone() -> str:
 
 TIMEZONE = settings_timezone()
 BUSINESS_DATES = dg.DailyPartitionsDefinition(start_date=FIRST_DATE, timezone=TIMEZONE)
+CLOSING_DATES = dg.DailyPartitionsDefinition(start_date=FIRST_DATE, timezone=TIMEZONE, end_offset=1)
+"""With today: a supplier's day closes before the date ends."""
 
 
 def dates_to_do(ended: str, done: Collection[str]) -> list[str]:
