@@ -40,7 +40,7 @@ SOLD = """
     from cloudsales.stock_movement m join cloudsales.product p using (product_id)
     join cloudsales.publication b on b.product_id = m.product_id and b.channel = :channel
     join cloudsales.publication s on s.product_id = m.product_id and s.channel = :store
-    group by p.sku, b.publication_id, s.publication_id having bool_or(m.reason = 'sale') order by p.sku, b.variant_id
+    group by p.sku, b.publication_id, s.publication_id having bool_or(m.reference like 'DEMO-SALE-%') order by p.sku, b.variant_id
 """
 CHANNELS = """
     select c.channel, count(*) filter (where b.quantity is not null) as figures,
@@ -52,7 +52,7 @@ CHANNELS = """
 LAGS = """
     select percentile_disc(array[0.5, 0.99]) within group (order by b.lag_seconds)
     from cloudsales.publication b where b.channel = :channel and b.product_id in
-        (select product_id from cloudsales.stock_movement where reason = 'sale')
+        (select product_id from cloudsales.stock_movement where reference like 'DEMO-SALE-%')
 """
 
 
