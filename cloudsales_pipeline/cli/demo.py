@@ -55,9 +55,8 @@ def demo(
                 _run_jobs(instance)
                 _fetch_some_images(engine, settings)
                 demo_stock.play(instance, engine, settings, CHANNEL, FOLDER)
-                demo_orders.play(instance, engine, state, CHANNEL, FOLDER)
-                demo_purchasing.play(engine, settings, mails, FOLDER)
-                demo_orders.publish(instance, CHANNEL)
+                demo_orders.play(instance, engine, settings, state, CHANNEL, FOLDER)
+                demo_purchasing.play(engine, settings, mails, CHANNEL, FOLDER)
             demo_summary.show(engine, settings, marketplace, CHANNEL, FOLDER, seconds=time.monotonic() - started)
         if ui:
             from cloudsales_pipeline.cli.up import up

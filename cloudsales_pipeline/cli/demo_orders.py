@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cloudsales_pipeline.cli.demo_stock import STORE, WAREHOUSE
+from cloudsales_pipeline.cli import demo_stock
+from cloudsales_pipeline.cli.demo_stock import WAREHOUSE
 from cloudsales_pipeline.cli.output import detail, say
 
 if TYPE_CHECKING:
     import dagster as dg
     from sqlalchemy.engine import Engine
 
+    from cloudsales_pipeline.settings import Settings
     from cloudsales_pipeline.simulator.state import State
 
 ORDERS = 40
@@ -74,8 +76,8 @@ def remembered(state: State, folder: Path) -> Iterator[None]:
     yield
 
 
-def play(instance: dg.DagsterInstance, engine: Engine, state: State, channel: str, folder: Path) -> None:
-    """The till sells, buyers order, the orders come in, the figures go out."""
+def play(instance: dg.DagsterInstance, engine: Engine, settings: Settings, state: State, channel: str, folder: Path) -> None:
+    """The till sells, buyers order, the figures go out again, the orders come in."""
     from cloudsales_pipeline.cli.run import execute
 
     if state.orders():
@@ -83,19 +85,13 @@ def play(instance: dg.DagsterInstance, engine: Engine, state: State, channel: st
         detail(f"{len(state.orders())} orders were placed before: nothing was done")
     else:
         _sell_out_and_order(engine, state, channel, folder)
-    say("Taking the orders in: each reserves its stock at once (job import_orders), then what is left is published")
-    for line in execute(instance, "import_orders", channel):
-        detail(line)
+    with demo_stock.publisher(engine, settings):
+        say("Taking the orders in, each of which reserves its stock at once (job import_orders), while a publisher listens again")
+        demo_stock.wait_until_sent(engine, channel)
+        for line in execute(instance, "import_orders", channel):
+            detail(line)
+        demo_stock.wait_until_sent(engine, channel)
     _say_what_waits(engine, state, channel)
-    publish(instance, channel)
-
-
-def publish(instance: dg.DagsterInstance, channel: str) -> None:
-    """Send every channel what has changed."""
-    from cloudsales_pipeline.cli.run import execute
-
-    for name in (channel, STORE):
-        detail(f"{name}: {'; '.join(execute(instance, 'publish_stock', name))}")
 
 
 def _sell_out_and_order(engine: Engine, state: State, channel: str, folder: Path) -> None:
@@ -107,12 +103,10 @@ def _sell_out_and_order(engine: Engine, state: State, channel: str, folder: Path
     with engine.connect() as connection:
         raced = [Raced(*row) for row in connection.execute(sa.text(RACED), values)]
         plenty = list(connection.scalars(sa.text(PLENTY), {"channel": channel}))
-    say(
-        f"Selling {len(raced)} products over the counter to the last piece; nothing is being sent, so FashionUp still offers them"
-    )
+    say(f"Selling {len(raced)} products over the counter to the last piece, while nobody tells FashionUp")
     sales = [Movement(f"DEMO-TILL-{one.sku}", WAREHOUSE, one.sku, "sale", one.on_hand) for one in raced]
     detail(f"{post(engine, sales).posted} sales posted")
-    say(f"{ORDERS} buyers order on FashionUp")
+    say(f"{ORDERS} buyers order on FashionUp, which still offers them")
     _place(state, _baskets(raced, plenty))
     _remember(state, folder)
     detail(f"{len(state.orders())} orders placed")

@@ -1,6 +1,6 @@
-"""The demo's close of the day: what is missing is bought, mails go to a local mail server, a delivery comes, and who waited is served.
+"""The demo's close of the day: what is missing is bought, mails go to a local mail server, a delivery serves who waited.
 
-What belongs here: the steps and what they left behind. What does not: orders coming in (demo_orders), and any rule of purchasing.
+What belongs here: the steps and what they left behind. What does not: orders coming in (demo_orders), any rule of purchasing.
 """
 
 from __future__ import annotations
@@ -29,21 +29,13 @@ if TYPE_CHECKING:
 
 MAILS = "mails"
 MAIL_VARIABLE = "CLOUDSALES_DEMO_MAIL"
-PACK_SIZES = (1, 4, 5, 6)  # of the suppliers, in their order
+PACK_SIZES = (4, 5, 6, 1)  # of the suppliers, in their order
 CUT_OFF = "23:59:59"
 SEND_SECONDS = 20.0
 ORDER_SHOWN = ("number", "supplier", "business_date", "state", "lines", "quantity", "received", "outstanding")
 CHAIN_SHOWN = (
-    "order_id",
-    "line_quantity",
-    "required",
-    "supplier_order",
-    "ordered",
-    "surplus",
-    "receipts",
-    "received",
-    "reserved",
-    "waiting",
+    *("order_id", "line_quantity", "required", "supplier_order", "ordered", "surplus"),
+    *("receipts", "received", "reserved", "waiting"),
 )
 
 CLOSED_ON = "select min(business_date) from cloudsales.supplier_close where outcome = 'ordered'"
@@ -82,14 +74,14 @@ def settings_lines() -> str:
     )
 
 
-def play(engine: Engine, settings: Settings, box: Mailbox, folder: Path) -> None:
+def play(engine: Engine, settings: Settings, box: Mailbox, channel: str, folder: Path) -> None:
     """Close the day, send the orders, receive one of them, tell who is responsible."""
     _close(engine, settings)
-    say(
-        f"Making the orders' documents, and sending what is due to a mail server on this machine ({folder / MAILS} has the mails)"
-    )
+    say(f"Making the orders' documents, and sending them to a mail server on this machine; {folder / MAILS} keeps the mails")
     _send_orders(engine, settings, box, folder)
-    _receive(engine, settings, folder / "delivery.csv")
+    with demo_stock.publisher(engine, settings):
+        _receive(engine, settings, folder / "delivery.csv")
+        demo_stock.wait_until_sent(engine, channel)
     _send(engine, settings, box, folder)
 
 
@@ -120,6 +112,17 @@ def _close(engine: Engine, settings: Settings) -> None:
     say(f"Closing {day} as of {local:%H:%M:%S} local time, the suppliers' cut-off; the demo does not wait for it")
     for one in close_day(engine, settings, day, now=max(end, datetime.now(UTC))):
         detail(_told(one))
+    _say_who_has_no_supplier(engine, day)
+
+
+def _say_who_has_no_supplier(engine: Engine, day: date) -> None:
+    from cloudsales_pipeline.purchasing.requirement import without_supplier
+
+    with engine.connect() as connection:
+        rows = without_supplier(connection, day)
+    if rows:
+        pieces = sum(row["quantity"] for row in rows)
+        detail(f"without a supplier: {pieces} pieces of {rows[0]['sku']} wait for a person to name one")
 
 
 def _day(engine: Engine, settings: Settings) -> date:
@@ -156,7 +159,8 @@ def _send(engine: Engine, settings: Settings, box: Mailbox, folder: Path) -> Non
     before = len(box.mails)
     sent = send_due(engine, settings.messages, seconds=SEND_SECONDS)
     arrived = [data for _, data in box.mails[before:]]
-    detail(f"{sent.sent} messages sent, {len(arrived)} mails arrived" if sent.sent or arrived else "nothing is due to be sent")
+    done = f"messages sent: {sent.sent}; mails that arrived: {len(arrived)}"
+    detail(done if sent.sent or arrived else "nothing is due to be sent")
     for subject, attached in (_keep(data, folder / MAILS) for data in arrived):
         detail(f"{clean(subject)}{f' ({attached} files attached)' if attached else ''}")
 
@@ -171,7 +175,7 @@ def _keep(data: bytes, folder: Path) -> tuple[str, int]:
     (folder / f"{taken + 1:02d}-{name}.eml").write_bytes(data)
     attachments = list(mail.iter_attachments())
     for one in attachments:
-        (folder / Path(one.get_filename() or f"{name}.bin").name).write_bytes(one.get_payload(decode=True))
+        (folder / Path(one.get_filename() or f"{name}.bin").name).write_bytes(one.get_content())
     return subject, len(attachments)
 
 
