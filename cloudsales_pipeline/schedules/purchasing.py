@@ -28,7 +28,7 @@ UNDER_WAY = [
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Each five minutes, looks which suppliers' cut-off has passed and starts close_day for each date that is not"
-    " closed yet, the oldest first: also those that were missed while nothing ran. A look that finds nothing is four small queries.",
+    " closed yet, the oldest first: also those that were missed while nothing ran. A look that finds nothing costs little.",
     tags={"stage": "purchasing"},
 )
 def daily_replenishment(context: dg.ScheduleEvaluationContext, project: Project) -> list[dg.RunRequest] | dg.SkipReason:
