@@ -10,6 +10,7 @@ from cloudsales_pipeline.assets.listing import (
     marketplace_listing,
     product_images,
 )
+from cloudsales_pipeline.assets.messages import messages
 from cloudsales_pipeline.assets.orders import sales_orders
 from cloudsales_pipeline.assets.purchasing import purchase_requirement, supplier_orders
 from cloudsales_pipeline.assets.stock import stock_publication
@@ -18,6 +19,7 @@ from cloudsales_pipeline.assets.stock_reconciliation import channel_offers
 from cloudsales_pipeline.assets.stock_snapshot import stock_snapshot
 from cloudsales_pipeline.checks.catalog import catalogue_audit, plan_audit
 from cloudsales_pipeline.checks.listing import every_channel_imported_lately
+from cloudsales_pipeline.checks.messages import messages_audit
 from cloudsales_pipeline.checks.orders import orders_audit
 from cloudsales_pipeline.checks.purchasing import purchasing_audit
 from cloudsales_pipeline.checks.stock import publication_audit, publishing_watch, stock_audit
@@ -28,6 +30,7 @@ from cloudsales_pipeline.schedules.purchasing import daily_replenishment, hourly
 from cloudsales_pipeline.schedules.stock import daily_stock_snapshot, nightly_reconciliation
 from cloudsales_pipeline.sensors.failures import run_failures
 from cloudsales_pipeline.sensors.listing import channel_partitions, images_due, listing_changed, listing_freshness
+from cloudsales_pipeline.sensors.messages import messages_due
 from cloudsales_pipeline.sensors.orders import new_orders
 from cloudsales_pipeline.sensors.stock import stock_deltas, stock_watch
 from cloudsales_pipeline.sensors.stock_files import store_files
@@ -53,6 +56,8 @@ defs = dg.Definitions(
         # purchasing
         purchase_requirement,
         supplier_orders,
+        # messages
+        messages,
     ],
     asset_checks=[
         every_channel_imported_lately,
@@ -64,6 +69,7 @@ defs = dg.Definitions(
         channels_show_what_they_should,
         orders_audit,
         purchasing_audit,
+        messages_audit,
     ],
     jobs=JOBS,
     schedules=[listing_refresh, nightly_reconciliation, daily_stock_snapshot, daily_replenishment, hourly_requirement],
@@ -76,6 +82,7 @@ defs = dg.Definitions(
         stock_deltas,
         stock_watch,
         new_orders,
+        messages_due,
         run_failures,
     ],
     resources={"project": Project()},

@@ -129,6 +129,13 @@ review_requirement = dg.define_asset_job(
     tags={"stage": "purchasing", SLOT_TAG: "review_requirement"},
 )
 
+send_messages = dg.define_asset_job(
+    "send_messages",
+    selection=dg.AssetSelection.assets("messages"),
+    description="Send the messages that are due, each once. The sensor messages_due starts it by itself.",
+    tags={"stage": "messages", SLOT_TAG: "send_messages"},
+)
+
 JOBS = (
     import_listing,
     import_catalog,
@@ -140,4 +147,5 @@ JOBS = (
     import_orders,
     close_day,
     review_requirement,
+    send_messages,
 )

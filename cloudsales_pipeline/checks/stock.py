@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from cloudsales_pipeline.resources import metadata
+from cloudsales_pipeline.resources.audits import check_result, check_specs
 from cloudsales_pipeline.resources.failures import clear_failures
 from cloudsales_pipeline.resources.lag_picture import lag_histogram
 from cloudsales_pipeline.resources.project import Project
@@ -21,9 +22,8 @@ from cloudsales_pipeline.stock.watch import Lag, Reach, lags, plain, reaches
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from cloudsales_pipeline.catalog.rules import RuleResult
+    from cloudsales_pipeline.catalog.audit import AuditRule
     from cloudsales_pipeline.settings import Settings
-    from cloudsales_pipeline.stock.quality import StockRule
 
 PUBLICATION, SNAPSHOT = "stock_publication", "stock_snapshot"
 PUSH_LAG, REACHED = "push_lag_objective", "every_channel_reached_lately"
@@ -32,13 +32,9 @@ PUBLISHED_RULES = tuple(rule for rule in STOCK_RULES if rule.name == "published_
 LEDGER_RULES = tuple(rule for rule in STOCK_RULES if rule not in PUBLISHED_RULES)
 
 
-def _specs(asset: str, rules: "Sequence[StockRule]") -> list[dg.AssetCheckSpec]:
-    return [dg.AssetCheckSpec(rule.name, asset=asset, description=rule.description) for rule in rules]
-
-
 @dg.multi_asset_check(
     name="stock_audit",
-    specs=_specs(SNAPSHOT, LEDGER_RULES),
+    specs=check_specs(SNAPSHOT, LEDGER_RULES),
     description="Works the whole of stock out again, apart from the triggers that keep it. Reads the whole ledger: once a night.",
 )
 def stock_audit(project: Project) -> Iterator[dg.AssetCheckResult]:
@@ -48,7 +44,7 @@ def stock_audit(project: Project) -> Iterator[dg.AssetCheckResult]:
 
 @dg.multi_asset_check(
     name="publication_audit",
-    specs=_specs(PUBLICATION, PUBLISHED_RULES),
+    specs=check_specs(PUBLICATION, PUBLISHED_RULES),
     description="Works out again what each listing should show. Reads every publication: with take_stock_snapshot, once a night.",
 )
 def publication_audit(project: Project) -> Iterator[dg.AssetCheckResult]:
@@ -177,31 +173,8 @@ def _when(moment: datetime | None) -> str | None:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else None
 
 
-def _audited(project: Project, asset: str, rules: "Sequence[StockRule]") -> Iterator[dg.AssetCheckResult]:
+def _audited(project: Project, asset: str, rules: "Sequence[AuditRule]") -> Iterator[dg.AssetCheckResult]:
     with clear_failures(), project.engine() as engine:
         results = check_stock(engine, rules)
-    for result in results:
-        yield dg.AssetCheckResult(
-            passed=result.ran and result.passed,
-            asset_key=asset,
-            check_name=result.rule,
-            severity=RED,
-            description=_rule_sentence(result),
-            metadata=_rule_told(result),
-        )
-
-
-def _rule_sentence(result: "RuleResult") -> str:
-    if not result.ran:
-        return "could not be evaluated"
-    return "holds" if result.passed else f"{result.offending_rows} of {result.checked_rows} rows break it"
-
-
-def _rule_told(result: "RuleResult") -> dict[str, Any]:
-    """Counts, and where it is broken some rows: ids, codes and figures alone."""
-    told: dict[str, Any] = {"rows_checked": result.checked_rows, "rows_offending": result.offending_rows}
-    if result.sample:
-        told["sample"] = metadata.table(result.sample)
-    if result.what_to_do:
-        told["what_to_do"] = dg.MetadataValue.text(result.what_to_do)
-    return told
+    for rule, result in zip(rules, results, strict=True):
+        yield check_result(asset, rule, result)

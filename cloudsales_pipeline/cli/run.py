@@ -32,8 +32,9 @@ BOUGHT = (
     "to_be_bought",
     "proposed",
 )
+MAILED = ("sent", "again", "dead", "unknown", "no_gateway")
 ORDERED = ("new", "amended", "reserved", "waiting", "served", "acknowledged")
-TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *PUBLISHED, *READ_BACK)))
+TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *MAILED, *PUBLISHED, *READ_BACK)))
 
 
 class JobFailedError(CloudSalesError):
@@ -44,7 +45,7 @@ class JobFailedError(CloudSalesError):
 JOBS = (
     *("import_listing", "import_catalog", "fetch_images"),
     *("publish_stock", "load_store_files", "reconcile_channels", "take_stock_snapshot"),
-    *("import_orders", "close_day", "review_requirement"),
+    *("import_orders", "close_day", "review_requirement", "send_messages"),
 )
 LISTING_JOB = "import_listing"
 PARTITIONS = {  # of the others: channel
@@ -58,7 +59,7 @@ LACKS = {
     "inbox_channel": "no inbox, so no files to take in",
 }
 DAILY_JOBS = ("take_stock_snapshot", "close_day")
-WHOLE_JOBS = ("review_requirement",)  # neither of a channel nor of a date
+WHOLE_JOBS = ("review_requirement", "send_messages")  # neither of a channel nor of a date
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

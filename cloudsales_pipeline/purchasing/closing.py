@@ -28,6 +28,7 @@ from cloudsales_pipeline.errors import InputError, RefusedError
 from cloudsales_pipeline.outbox.numbering import take_numbers
 from cloudsales_pipeline.purchasing.covering import cover
 from cloudsales_pipeline.purchasing.cutoff import cut_off_instant, is_order_day
+from cloudsales_pipeline.purchasing.order_facts import receiving_warehouse
 from cloudsales_pipeline.purchasing.rounding import Choice, Need, choose_order
 from cloudsales_pipeline.purchasing.suppliers import sync_suppliers
 from cloudsales_pipeline.settings import Settings
@@ -235,7 +236,7 @@ def _order_row(settings: Settings, day: date, plan: _Plan, number: str) -> dict[
     """An order's head. Its documents are made of `facts`; no address of the supplier is among them."""
     terms, company = settings.suppliers[plan.supplier], settings.company
     currencies = {choice.currency for choice in plan.choices}
-    warehouse = settings.purchasing.receiving_warehouse or next(iter(settings.warehouses), None)
+    warehouse = receiving_warehouse(settings)
     facts = {
         "buyer": company.model_dump(mode="json", exclude={"logo"}),
         "supplier": {"name": terms.name or plan.supplier, "tax_id": terms.tax_id},

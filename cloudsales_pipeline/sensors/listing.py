@@ -93,7 +93,7 @@ def images_due(context: dg.SensorEvaluationContext, project: Project) -> dg.Sens
     free = [
         channel
         for channel in due
-        if not under_way(context, "fetch_images", channel) and not failed_lately(context, "fetch_images", channel, PAUSE)
+        if not under_way(context, "fetch_images", channel) and not failed_lately(context, "fetch_images", channel, within=PAUSE)
     ]
     if not free:
         return dg.SkipReason("a run is under way, or failed a few minutes ago" if due else "no image is due")

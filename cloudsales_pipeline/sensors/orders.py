@@ -42,7 +42,7 @@ def new_orders(context: dg.SensorEvaluationContext, project: Project) -> dg.Sens
             for name in importing_channels(settings)
             if name in there  # else channel_partitions will see to it in a moment
             and not under_way(context, JOB, name)
-            and not failed_lately(context, JOB, name, PAUSE)
+            and not failed_lately(context, JOB, name, within=PAUSE)
         ]
         polls = _polled(engine, project, {name: settings.channel(name) for name in idle})
     for name, poll in polls.items():

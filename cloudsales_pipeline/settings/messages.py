@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from cloudsales_pipeline.errors import SettingsError
-from cloudsales_pipeline.settings.sections import Email, Language, Section
+from cloudsales_pipeline.settings.sections import Email, Language, Section, Share
 
 
 class MessageSettings(Section):
@@ -24,6 +24,16 @@ class MessageSettings(Section):
     attempts: Annotated[int, Field(ge=1, le=100)] = Field(default=8, description="After so many a person must look.")
     retry_after: timedelta = Field(default=timedelta(minutes=1), description="The first pause; each next one is twice as long.")
     batch: Annotated[int, Field(ge=1, le=1000)] = Field(default=50, description="How many messages one connection takes.")
+
+    waits_at_most: timedelta = Field(
+        default=timedelta(minutes=15), description="A message that is due and has waited for longer turns a check red."
+    )
+    unclear_at_most: timedelta = Field(
+        default=timedelta(hours=4), description="One that may have gone out and was not decided on for longer turns a check red."
+    )
+    failed_share: Share = Field(
+        default=0.05, description="Of the last day's messages, at most this share may be dead or unknown (from ten messages on)."
+    )
 
     def gateway(self, medium: str) -> SecretStr | None:
         """The gateway's address from the environment; None where none is set up for the medium.

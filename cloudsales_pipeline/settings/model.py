@@ -126,6 +126,7 @@ class Settings(Section):
         if warehouse is not None and warehouse not in self.warehouses:
             known = ", ".join(self.warehouses) or "none"
             raise ValueError(f"purchasing.receiving_warehouse names the warehouse {warehouse}; known are: {known}")
+        self._deliveries_reach_orders()
         names: dict[str, str] = {}
         for key, supplier in self.suppliers.items():
             for name in {key.casefold(), supplier.name.strip().casefold()} - {""}:
@@ -134,6 +135,20 @@ class Settings(Section):
                         f"suppliers {names[name]} and {key} have the same name; the catalogue's file could mean both"
                     )
         return self
+
+    def _deliveries_reach_orders(self) -> None:
+        """Goods received where a channel's orders never reserve would serve none of them, and be bought again at each close."""
+        receiving = self.purchasing.receiving_warehouse or next(iter(self.warehouses), None)
+        if not self.suppliers or receiving is None:
+            return
+        for name, channel in self.channels.items():
+            buys = self.purchasing.add_shortages if channel.orders.add_shortages is None else channel.orders.add_shortages
+            places = channel.order_warehouses()
+            if buys and channel.orders.warehouse and receiving not in places:
+                raise ValueError(
+                    f"goods are received in {receiving} (purchasing.receiving_warehouse), where orders of {name} reserve nothing"
+                    f" ({', '.join(places)}); name a warehouse of theirs, or set channels.{name}.orders.add_shortages to false"
+                )
 
     @model_validator(mode="after")
     def _inboxes_are_apart(self) -> Settings:

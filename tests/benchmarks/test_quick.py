@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = {"definitions", "matching", "checks", "imports", "download", "publishing", "movements", "orders", "lag"}
+NAMES = {"definitions", "matching", "checks", "imports", "download", "publishing", "movements", "orders", "purchasing", "lag"}
 
 
 @pytest.fixture(scope="module")
