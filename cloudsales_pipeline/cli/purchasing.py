@@ -1,6 +1,7 @@
 """`cloudsales purchasing …`: what must be bought, the close of the day, supplier orders and their chain, prices, transfers.
 
-What arrives and what is sent (`receive`, `send`, `write-off`) is in purchasing_goods, what to buy before it is missing in purchasing_proposals.
+What arrives and is sent (`receive`, `send`, `write-off`) is in purchasing_goods; what to buy before it is missing in
+purchasing_proposals.
 """
 
 from __future__ import annotations
