@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,8 +15,10 @@ import yaml
 from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.purchasing.closing import close_day
+from cloudsales_pipeline.purchasing.due import close_due
 from cloudsales_pipeline.purchasing.quality import PURCHASING_RULES
 from cloudsales_pipeline.settings import Settings, load_settings
+from tests.conftest import ROOT
 from tests.purchasing.buying import ordered, shelves, to_be_bought, wanted
 from tests.stock.shelf import rows
 
@@ -45,8 +49,8 @@ def house(config_file: Path, engine: Engine) -> Settings:
 
 
 @pytest.fixture
-def lasting(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """An instance that several threads can write to."""
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance in files, as schedules ask for one."""
     import dagster as dg
 
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
@@ -110,8 +114,8 @@ def test_the_checks_of_purchasing_run_with_the_close_and_hold(
     house: Settings, defs: dg.Definitions, instance: dg.DagsterInstance, engine: Engine
 ) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
-    with engine.begin() as connection:
-        connection.exec_driver_sql("update cloudsales.supplier set changed_at = now()")
+    run(defs, instance, yesterday.isoformat())
+    close_due(engine, house)  # today's too, where its cut-off has passed
     ran = run(defs, instance, yesterday.isoformat())
     found = {one.check_name: one.passed for one in ran.get_asset_check_evaluations()}
     assert found == {rule.name: True for rule in PURCHASING_RULES}
@@ -130,7 +134,7 @@ def test_a_date_whose_cut_off_is_to_come_is_refused_in_one_line(
 ) -> None:
     content = yaml.safe_load(config_file.read_text())
     for one in content["suppliers"].values():
-        one["cut_off"] = "23:59:59.999999"
+        one["cut_off"] = "23:59"
     config_file.write_text(yaml.safe_dump(content))
     ran = run(defs, instance, today(house).isoformat(), raise_on_error=False)
     assert not ran.success
@@ -222,24 +226,40 @@ def test_f28_a_backfill_of_thirty_dates_orders_nothing_twice(
     assert len({(supplier, day) for supplier, day, *_ in ordered(engine)}) == len(ordered(engine))
 
 
-def test_f27_two_daemons_close_one_date_at_once_and_one_order_goes_out(
-    house: Settings, defs: dg.Definitions, lasting: dg.DagsterInstance, engine: Engine
-) -> None:
+DAEMON = f"""
+import json, sys
+import dagster as dg
+from cloudsales_pipeline.definitions import defs
+job = defs.resolve_job_def("close_day")
+with dg.DagsterInstance.ephemeral() as instance:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    ran = job.execute_in_process(instance=instance, partition_key="{MONDAY}")
+    (made,) = ran.asset_materializations_for_node("supplier_orders")
+    print(json.dumps([made.metadata[name].value for name in ("suppliers_closed", "queued")]))
+"""
+
+
+@pytest.mark.timeout(150)
+def test_f27_two_daemons_close_one_date_at_once_and_one_order_goes_out(house: Settings, engine: Engine) -> None:
+    """Two processes that are told to go in the same moment."""
     for number in range(20):
         wanted(engine, f"A{number}", "R-2", 2)
-    job, start, made = defs.resolve_job_def("close_day"), threading.Barrier(2), []
-
-    def one() -> None:
-        start.wait(timeout=20)
-        made.append(told(job.execute_in_process(instance=lasting, partition_key=MONDAY)))
-
-    threads = [threading.Thread(target=one) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=50)
-    assert sorted(one["suppliers_closed"] for one in made) == [0, 2]
-    assert sum(one["queued"] for one in made) == 1
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    daemons = [subprocess.Popen([sys.executable, "-c", DAEMON], cwd=ROOT, **pipes) for _ in range(2)]
+    try:
+        assert [one.stdout.readline() for one in daemons if one.stdout] == ["ready\n"] * 2
+        for one in daemons:
+            assert one.stdin
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        made = sorted(json.loads(one.communicate(timeout=90)[0]) for one in daemons)
+    finally:
+        for one in daemons:
+            one.kill()
+            one.wait()
+    assert [closed for closed, _ in made] == [0, 2]
+    assert sum(queued for _, queued in made) == 1
     assert ordered(engine) == [("acme", MONDAY, "R-2", 40, 40, 0)]
     assert rows(engine, "select count(*) from personal.message where subject_kind = 'supplier_order'") == [(1,)]
 
