@@ -26,6 +26,11 @@ SHARED = ROOT.parent / "shared"
 SERVER_VARIABLE = "CLOUDSALES_TEST_SERVER"
 TEMPLATE = "cloudsales_template"
 TEMPLATE_LOCK = 7_301_999
+REPEATERS = (
+    "stock/test_invariants.py", "stock/test_harsh.py", "stock/test_database_faults.py",
+    "orders/test_any_order.py", "orders/test_interleavings.py", "orders/test_market.py", "simulator/test_sales.py",
+)  # fmt: skip
+"""Tests that walk the same lines thousands of times."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +44,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         folder = Path(os.environ.pop(SERVER_VARIABLE))
         server.stop(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage is not traced where lines that plain tests run as well are run over and over: the tracer took as long as the tests."""
+    for item in items:
+        if item.get_closest_marker("hypothesis") or item.path.as_posix().endswith(REPEATERS):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")
