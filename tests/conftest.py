@@ -49,7 +49,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Coverage is not traced where lines that plain tests run as well are run over and over: the tracer took as long as the tests."""
     for item in items:
-        if item.get_closest_marker("hypothesis") or item.path.as_posix().endswith(REPEATERS):
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False) or item.path.as_posix().endswith(REPEATERS):
             item.add_marker(pytest.mark.no_cover)
 
 
