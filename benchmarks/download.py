@@ -7,8 +7,6 @@ not part of this (benchmark `imports`), and there is no rate limit.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -18,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from benchmarks import listing_file, page_server
+from benchmarks.child import answer_of
 from benchmarks.download_worker import PLAIN_IMPORT, NumberedKind
 from benchmarks.measure import Cost, Report, median_cost
 from benchmarks.server import Server
@@ -45,19 +44,15 @@ from cloudsales.stage_product where import_id = :id
 class Downloads:
     """Downloads into one database, each in a process of its own."""
 
-    def __init__(self, server: Server, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, server: Server, engine: Engine, *, fresh: bool) -> None:
+        self._engine, self._fresh = engine, fresh
         url = engine.url.render_as_string(hide_password=False)
         self._common = {"database": url, "postmaster": server.postmaster}
 
     def run(self, kind: str, url: str, page_size: int, *, round_trip: bool = False) -> tuple[dict[str, Any], str]:
         """One download; what it cost, and what it staged: counts and a sum of hashes. The stage is empty again then."""
         asked = {**self._common, "kind": kind, "url": url, "page_size": page_size, "round_trip": round_trip}
-        ran = subprocess.run(
-            [sys.executable, "-m", "benchmarks.download_worker", json.dumps(asked)], check=False, capture_output=True, text=True
-        )
-        if ran.returncode:
-            raise SystemExit(f"the download failed:\n{ran.stderr[-3000:]}")
+        answer = answer_of("benchmarks.download_worker", asked, fresh=self._fresh)
         with self._engine.begin() as connection:
             import_id = (
                 connection.scalar(sa.text("select max(import_id) from cloudsales.listing_import"))
@@ -67,7 +62,7 @@ class Downloads:
             content = str(connection.scalar(sa.text(CONTENT), {"id": import_id}))
             connection.execute(sa.text("truncate cloudsales.stage_product, cloudsales.stage_variant, cloudsales.stage_reject"))
             connection.execute(sa.text("delete from cloudsales.listing_import"))
-        return json.loads(ran.stdout.splitlines()[-1]), content
+        return json.loads(answer.splitlines()[-1]), content
 
 
 def run(server: Server, report: Report, size: str) -> None:
@@ -75,7 +70,7 @@ def run(server: Server, report: Report, size: str) -> None:
     with tempfile.TemporaryDirectory(prefix="cs-bench-listing-") as folder, server.database("bench_download") as engine:
         file = Path(folder) / "listing.jsonl"
         listing_file.write(MANY[size], file)
-        downloads = Downloads(server, engine)
+        downloads = Downloads(server, engine, fresh=size != "quick")
         rate = _rate(report, downloads, file, PRODUCTS[size], REPETITIONS[size])
         _memory(report, downloads, file, FEW[size], MANY[size])
         _latency(report, downloads, file, rate, PAGES[size], REPETITIONS[size])

@@ -7,13 +7,12 @@ measured. The catalogue knows nine of ten variants.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from benchmarks import catalogue_of_codes, listing_file
+from benchmarks.child import answer_of
 from benchmarks.measure import Cost, Report, median_cost
 from benchmarks.server import Server
 
@@ -30,7 +29,7 @@ def run(server: Server, report: Report, size: str) -> None:
         report.begin("imports", f"{products:,} products, {variants:,} variants; {changed:,} products change each time")
         catalogue_of_codes.fill(engine, Path(steps[0]["whole"]))
         url = engine.url.render_as_string(hide_password=False)
-        found = _worker({"url": url, "postmaster": server.postmaster, "imports": steps})
+        found = _worker({"url": url, "postmaster": server.postmaster, "imports": steps}, fresh=size != "quick")
     _check(report, found, variants, changed)
     _judge(report, found, changed / products)
 
@@ -52,14 +51,9 @@ def _listings(folder: Path, products: int, rounds: int) -> tuple[list[dict[str, 
     return steps, variants, changed
 
 
-def _worker(asked: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.import_worker", json.dumps(asked)], check=False, capture_output=True, text=True
-    )
-    if ran.returncode:
-        raise SystemExit(f"the imports failed:\n{ran.stderr[-3000:]}")
+def _worker(asked: dict[str, Any], *, fresh: bool) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for line in ran.stdout.splitlines():
+    for line in answer_of("benchmarks.import_worker", asked, fresh=fresh).splitlines():
         one = json.loads(line)
         found.setdefault(one["name"], []).append(one)
     return found

@@ -21,8 +21,8 @@ from cloudsales_pipeline.catalog.plan import make_plan, tune_for_bulk
 from cloudsales_pipeline.settings import CatalogSettings
 
 CHANNEL = "fashionup"
-SIZES = {"quick": (1_000, 2_000), "usual": (10_000, 100_000, 1_000_000), "full": (10_000, 100_000, 1_000_000)}
-SAMPLE = {"quick": 200, "usual": 2_000, "full": 5_000}
+SIZES = {"quick": (500, 1_000), "usual": (10_000, 100_000, 1_000_000), "full": (10_000, 100_000, 1_000_000)}
+SAMPLE = {"quick": 100, "usual": 2_000, "full": 5_000}
 REPETITIONS = {"quick": 1, "usual": 5, "full": 7}
 
 BARE_JOINS = {

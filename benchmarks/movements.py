@@ -26,7 +26,7 @@ from benchmarks.stock_server import Shops
 from cloudsales_pipeline.stock.movements import Movement, post
 
 BATCH = 200
-PRODUCTS = {"quick": 500, "usual": 50_000, "full": 50_000}
+PRODUCTS = {"quick": 200, "usual": 50_000, "full": 50_000}
 BATCHES = {"quick": 3, "usual": 50, "full": 200}
 ROUNDS = {"quick": 1, "usual": 3, "full": 5}
 PGBENCH_SECONDS = {"quick": 1, "usual": 5, "full": 20}

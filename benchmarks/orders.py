@@ -25,13 +25,13 @@ from benchmarks.order_worker import take_all
 from benchmarks.server import Server, analyse
 from cloudsales_pipeline.database.engine import copy_rows
 
-PRODUCTS = {"quick": 500, "usual": 50_000, "full": 50_000}
-ORDERS = {"quick": 400, "usual": 20_000, "full": 100_000}
+PRODUCTS = {"quick": 200, "usual": 50_000, "full": 50_000}
+ORDERS = {"quick": 100, "usual": 20_000, "full": 100_000}
 ROUNDS = {"quick": 1, "usual": 5, "full": 5}
-SINGLE = {"quick": 20, "usual": 300, "full": 1_000}
+SINGLE = {"quick": 5, "usual": 300, "full": 1_000}
 PGBENCH_SECONDS = {"quick": 1, "usual": 3, "full": 10}
 SCALE = {"quick": 1, "usual": 10, "full": 10}
-WORKERS = (1, 4, 8)
+WORKERS = {"quick": (1, 2), "usual": (1, 4, 8), "full": (1, 4, 8)}
 A_MILLION = 1_000_000
 TABLES = (
     "cloudsales.sales_order", "cloudsales.sales_order_line", "cloudsales.sales_order_discount", "personal.buyer",
@@ -70,7 +70,7 @@ def run(server: Server, report: Report, size: str) -> None:
         pgbench(bank, "-i", "-q", "-s", str(SCALE[size]))
         analyse(bank)
         rates: dict[int, dict[str, Rate]] = {}
-        for workers in WORKERS:
+        for workers in WORKERS[size]:
             rates[workers] = _rates(server, report, cases, bank, workers, size)
         single = _single(server, report, cases["Zipf"], bank, size)
         limit = _limit(server, report, zipf, cases["Zipf"].stored)
@@ -136,7 +136,10 @@ def _limit(server: Server, report: Report, engine: Engine, orders: int) -> Rate:
         # Emptied in a transaction that is undone at the end: the checks want what was taken in.
     try:
         with engine.connect() as connection, connection.begin() as transaction:
+            # Requirements of purchasing hang on the lines, and refuse to be emptied; the foreign keys are back for the COPY.
+            connection.execute(sa.text("set local session_replication_role = replica"))
             connection.execute(sa.text(f"truncate {tables} cascade"))
+            connection.execute(sa.text("set local session_replication_role = origin"))
             cost, _ = measured(server, partial(_write_all, connection, copies, [tuple(row) for row in levels]))
             transaction.rollback()
     finally:
@@ -181,7 +184,10 @@ def _judge(report: Report, rates: dict[int, dict[str, Rate]], limit: Rate, singl
             ours = found[name]
             report.at_least(f"{name}, {workers} at once: orders / TPC-B a CPU second", 4, ours.cpu / bank.cpu)
             report.at_least(f"{name}, {workers} at once: orders / TPC-B by wall", 3, ours.wall / bank.wall)
-    report.at_least("one hot, 8 at once: orders / TPC-B by wall", 5, rates[8]["one hot"].wall / rates[8]["TPC-B"].wall)
+    most = max(rates)
+    report.at_least(
+        f"one hot, {most} at once: orders / TPC-B by wall", 5, rates[most]["one hot"].wall / rates[most]["TPC-B"].wall
+    )
     report.at_least("Zipf, 1 at once: orders / the physical limit a CPU second", 0.25, rates[1]["Zipf"].cpu / limit.cpu)
     report.at_least("Zipf, 1 at once: orders / the physical limit by wall", 0.25, rates[1]["Zipf"].wall / limit.wall)
     report.at_least("one order by itself / TPC-B a CPU second", 0.5, single)

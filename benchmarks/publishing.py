@@ -22,9 +22,9 @@ from cloudsales_pipeline.stock import pushes
 from cloudsales_pipeline.stock.publisher import PublishResult
 from cloudsales_pipeline.stock.publishing import publish_all
 
-LISTINGS = {"quick": 600, "usual": 50_000, "full": 50_000}
+LISTINGS = {"quick": 550, "usual": 50_000, "full": 50_000}
 CHANNELS = {"quick": 2, "usual": 5, "full": 5}
-SAMPLE = {"quick": 20, "usual": 300, "full": 1000}
+SAMPLE = {"quick": 5, "usual": 300, "full": 1000}
 DIFFERENT = {"quick": (5, 50), "usual": (10, 500), "full": (10, 500)}
 """Products; listings are so many times the channels."""
 TIMES = {"quick": 10, "usual": 100, "full": 100}

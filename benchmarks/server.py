@@ -20,6 +20,8 @@ from sqlalchemy.engine import URL, Engine, make_url
 from cloudsales_pipeline.database import migrate, server
 from cloudsales_pipeline.database.engine import create_engine
 
+TEMPLATE = "bench_template"
+
 
 @dataclass(frozen=True)
 class Server:
@@ -36,18 +38,32 @@ class Server:
     @contextmanager
     def database(self, name: str) -> Iterator[Engine]:
         """A new, migrated database with one channel, `fashionup`, and an engine on it; dropped at the end."""
-        migrate.ensure_database(self.url, name)
+        self._on_server(f"create database {name} template {self._template()}")
         engine = create_engine(self.url.set(database=name), as_owner=True)
         try:
-            migrate.upgrade(engine)
             with engine.begin() as connection:
                 connection.exec_driver_sql("insert into cloudsales.channel (channel, kind) values ('fashionup', 'fashionup')")
             yield engine
         finally:
             engine.dispose()
-            admin = create_engine(self.url, as_owner=True).execution_options(isolation_level="AUTOCOMMIT")
+            self._on_server(f"drop database {name} with (force)")
+
+    def _template(self) -> str:
+        """The database that all others are copies of; migrated for the first of them."""
+        migrate.ensure_database(self.url, TEMPLATE)
+        engine = create_engine(self.url.set(database=TEMPLATE), as_owner=True)
+        try:
+            migrate.upgrade(engine)
+        finally:
+            engine.dispose()
+        return TEMPLATE
+
+    def _on_server(self, sql: str) -> None:
+        admin = create_engine(self.url, as_owner=True).execution_options(isolation_level="AUTOCOMMIT")
+        try:
             with admin.connect() as connection:
-                connection.exec_driver_sql(f"drop database {name} with (force)")
+                connection.exec_driver_sql(sql)
+        finally:
             admin.dispose()
 
 

@@ -1,6 +1,7 @@
 """`cloudsales purchasing …`: what must be bought, the close of the day, supplier orders and their chain, prices, transfers.
 
-What arrives and what is sent (`receive`, `send`, `write-off`) is in purchasing_goods.
+What arrives and is sent (`receive`, `send`, `write-off`) is in purchasing_goods; what to buy before it is missing in
+purchasing_proposals.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from cloudsales_pipeline.cli import purchasing_goods
+from cloudsales_pipeline.cli import purchasing_goods, purchasing_proposals
 from cloudsales_pipeline.cli.output import Json, detail, print_rows
 from cloudsales_pipeline.cli.stages import project
 from cloudsales_pipeline.errors import InputError
@@ -44,6 +45,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 prices_app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 transfers_app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 purchasing_goods.register(app)
+purchasing_proposals.register(app)
 app.add_typer(prices_app, name="prices", help="Suppliers' price lists.")
 app.add_typer(transfers_app, name="transfers", help="What other warehouses could give instead of buying it.")
 

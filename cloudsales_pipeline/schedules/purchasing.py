@@ -1,4 +1,4 @@
-"""When suppliers' days are closed: each at its own cut-off in local time, missed dates afterwards. And the look at the requirement."""
+"""When suppliers' days are closed: at each one's cut-off in local time, missed dates afterwards. And the hourly requirement."""
 
 from datetime import datetime, timedelta
 
@@ -27,8 +27,8 @@ UNDER_WAY = [
     cron_schedule="*/5 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Each five minutes, looks which suppliers' cut-off has passed and starts close_day for each date that is not closed"
-    " yet, the oldest first: also those that were missed while nothing ran. A look that finds nothing costs three small queries.",
+    description="Each five minutes, looks which suppliers' cut-off has passed and starts close_day for each date that is not"
+    " closed yet, the oldest first: also those that were missed while nothing ran. A look that finds nothing costs little.",
     tags={"stage": "purchasing"},
 )
 def daily_replenishment(context: dg.ScheduleEvaluationContext, project: Project) -> list[dg.RunRequest] | dg.SkipReason:

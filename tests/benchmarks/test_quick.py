@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import memory
 
 ROOT = Path(__file__).parents[2]
 NAMES = {"definitions", "matching", "checks", "imports", "download", "publishing", "movements", "orders", "purchasing", "lag"}
@@ -25,6 +28,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]
         check=False,
         text=True,
         timeout=400,
+        env={**os.environ, "TMPDIR": str(memory.parent())},
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     return ran.stdout, json.loads(file.read_text())

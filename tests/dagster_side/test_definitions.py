@@ -63,6 +63,8 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         "sales_orders": "orders",
         "channel_offers": "stock",
         "stock_snapshot": "stock",
+        "purchase_requirement": "purchasing",
+        "supplier_orders": "purchasing",
     }
     for name, spec in specs.items():
         assert spec.description, name
@@ -88,17 +90,21 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
         "channel_offers": {"stock_publication"},
         "stock_snapshot": {"catalog"},
         "sales_orders": {"catalog"},
+        "purchase_requirement": {"sales_orders"},
+        "supplier_orders": {"purchase_requirement"},
     }
     graph = defs.resolve_asset_graph()
     named = {key.to_user_string(): graph.get(key).partitions_def for key in graph.materializable_asset_keys}
     wanted = dict.fromkeys(flow, "channel") | dict.fromkeys(("stock_publication", "channel_offers"), "publishing_channel")
     wanted |= {"store_movements": "inbox_channel", "stock_snapshot": "Europe/Bucharest"}
+    wanted |= {"supplier_orders": "Europe/Bucharest", "purchase_requirement": None}
     assert {name: getattr(by, "name", None) or getattr(by, "timezone", None) for name, by in named.items()} == wanted
 
 
 def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> None:
     from cloudsales_pipeline.catalog.rules import CATALOGUE_RULES, PLAN_RULES
     from cloudsales_pipeline.orders.quality import ORDER_RULES
+    from cloudsales_pipeline.purchasing.quality import PURCHASING_RULES
     from cloudsales_pipeline.stock.quality import STOCK_RULES
 
     checks = {(spec.asset_key.to_user_string(), spec.name): spec for part in defs.asset_checks or [] for spec in part.check_specs}
@@ -115,7 +121,9 @@ def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> Non
         "every_channel_reached_lately",
     }
     assert {name for asset, name in checks if asset == "sales_orders"} == {rule.name for rule in ORDER_RULES}
-    assert len(checks) == len(PLAN_RULES) + len(CATALOGUE_RULES) + len(ORDER_RULES) + len(STOCK_RULES) + 4
+    assert {name for asset, name in checks if asset == "supplier_orders"} == {rule.name for rule in PURCHASING_RULES}
+    of_stages = (PLAN_RULES, CATALOGUE_RULES, ORDER_RULES, STOCK_RULES, PURCHASING_RULES)
+    assert len(checks) == sum(len(rules) for rules in of_stages) + 4
 
 
 def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions) -> None:
@@ -137,12 +145,13 @@ def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions
 
 def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Definitions) -> None:
     jobs = {job.name: job for job in (defs.resolve_job_def(str(job.name)) for job in defs.jobs or [])}
+    dated = ("take_stock_snapshot", "close_day")
     slots = {
-        name: job.get_tags_for_partition_key("2026-11-23" if name == "take_stock_snapshot" else "fashionup", None)[
-            "cloudsales/slot"
-        ]
+        name: job.get_tags_for_partition_key("2026-11-23" if name in dated else "fashionup", None)["cloudsales/slot"]
         for name, job in jobs.items()
+        if name != "review_requirement"  # it has no partition
     }
+    assert jobs["review_requirement"].tags["cloudsales/slot"] == "review_requirement"
     assert slots == {
         "import_listing": "import_listing:fashionup",
         "fetch_images": "fetch_images:fashionup",
@@ -152,6 +161,7 @@ def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Defi
         "reconcile_channels": "reconcile_channels:fashionup",
         "load_store_files": "load_store_files:fashionup",
         "take_stock_snapshot": "take_stock_snapshot",
+        "close_day": "close_day",
     }
     limits = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"]["tag_concurrency_limits"]
     assert {"key": "cloudsales/slot", "value": {"applyLimitPerUniqueValue": True}, "limit": 1} in limits

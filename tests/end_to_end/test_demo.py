@@ -7,17 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.memory import folder_of_a_server
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Not under pytest's own root: the embedded server runs as another user where the tests run as root."""
-    path = Path(tempfile.mkdtemp(prefix="cs-demo-"))
+    path = folder_of_a_server("cs-demo-")
     yield path
     _call(path, "database", "stop", CLOUDSALES_CONFIG=str(path / ".cloudsales" / "demo" / "cloudsales.yaml"))
     shutil.rmtree(path, ignore_errors=True)
