@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from cloudsales_pipeline.cli import demo_stock
 from cloudsales_pipeline.cli.demo_stock import WAREHOUSE
 from cloudsales_pipeline.cli.output import clean, detail, print_rows, say
 
