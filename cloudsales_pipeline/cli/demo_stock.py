@@ -93,7 +93,8 @@ def play(instance: dg.DagsterInstance, engine: Engine, settings: Settings, chann
     with publisher(engine, settings):
         say(f"Receiving {len(skus)} products into the warehouse {WAREHOUSE} from {file}, while a publisher listens")
         result = load_file(engine, file, timezone=settings.timezone)
-        detail(f"{result.rows_in} movements: {result.loaded} posted, {result.unchanged} were posted before")
+        posted_before = "this file was taken in before: nothing was done"
+        detail(posted_before if result.taken_before else f"{result.rows_in} movements: {result.loaded} posted")
         wait_until_sent(engine, channel)
         say(f"Selling {SALES} products, one at a time; a store gets its files in {folder / STORE}")
         posted = sum(post(engine, [sale]).posted for sale in _sales(engine, channel))

@@ -65,6 +65,7 @@ def test_the_demo_says_what_became_of_every_variant_and_again_changes_nothing(fo
     again = _call(folder, "demo", "--styles", "20")
     assert "products created 0, links made 0" in again
     assert _counts(again) == _counts(first)
+    assert "this file was taken in before: nothing was done" in again
     assert "these sales were posted before: nothing was done" in again
     for said in (first, again):
         _all_show_the_rules_figure(said)
