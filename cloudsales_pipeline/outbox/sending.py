@@ -1,8 +1,8 @@
 """Sending what is due: claimed together, then each begun, handed over and marked; a mark and the next beginning are one commit.
 
-A claim holds as long as its sender's database session: an advisory lock goes with it. Of what a killed sender leaves in `sending`
-the one that it had begun may have gone out: it becomes `unknown`, and only a person's word sends it again (`deciding`). The others
-are due as before.
+A claim holds as long as its sender's database session: an advisory lock goes with it. Of what a killed sender leaves in
+`sending` the one that it had begun may have gone out: it becomes `unknown`, and only a person's word sends it again (`deciding`).
+The others are due as before.
 
 What belongs here: claims, marks, pauses, attempts. What does not: how a message is handed over (`gateways`).
 """
