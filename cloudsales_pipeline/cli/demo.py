@@ -1,5 +1,5 @@
 """`cloudsales demo`: everything on this machine. A simulated marketplace, a retailer whose catalogue overlaps it, one
-import, and stock.
+import, stock, orders, and what is missing bought.
 
 It has a folder, settings and a database of its own under .cloudsales/demo, and runs the same jobs as production. What it
 prints at the end stands in demo_summary.
@@ -42,18 +42,21 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's pages, with --ui.")] = 3000,
 ) -> None:
     """A simulated marketplace becomes a catalogue without duplicates. Again is quick and shows that nothing changes."""
-    from cloudsales_pipeline.cli import demo_stock, demo_summary
+    from cloudsales_pipeline.cli import demo_orders, demo_purchasing, demo_stock, demo_summary
     from cloudsales_pipeline.cli.instance import open_instance
 
     started = time.monotonic()
-    with _marketplace(styles) as marketplace:
+    with _marketplace(styles) as marketplace, demo_purchasing.mail_box() as mails:
         settings = _settings(marketplace)
-        with _database(settings) as engine, demo_stock.remembered(marketplace.state, FOLDER):
+        state = marketplace.state
+        with _database(settings) as engine, demo_stock.remembered(state, FOLDER), demo_orders.remembered(state, FOLDER):
             _load_catalogue(engine, styles)
             with open_instance(settings) as instance:
                 _run_jobs(instance)
                 _fetch_some_images(engine, settings)
                 demo_stock.play(instance, engine, settings, CHANNEL, FOLDER)
+                demo_orders.play(instance, engine, settings, state, CHANNEL, FOLDER)
+                demo_purchasing.play(engine, settings, mails, CHANNEL, FOLDER)
             demo_summary.show(engine, settings, marketplace, CHANNEL, FOLDER, seconds=time.monotonic() - started)
         if ui:
             from cloudsales_pipeline.cli.up import up
@@ -86,6 +89,7 @@ def _marketplace(styles: int) -> Iterator[RunningServer]:
 
 def _settings(marketplace: RunningServer) -> Settings:
     """Write the demo's settings file and use it, here and in the processes that are started."""
+    from cloudsales_pipeline.cli import demo_orders, demo_purchasing
     from cloudsales_pipeline.cli.demo_stock import settings_lines
 
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -99,7 +103,8 @@ def _settings(marketplace: RunningServer) -> Settings:
         "    kind: fashionup\n"
         f"    url: {marketplace.url}\n"
         f"    token_env: {TOKEN_VARIABLE}\n"
-        f"    limits: {{requests_per_minute: 6000}}\n{rule}{store}",
+        f"    limits: {{requests_per_minute: 6000}}\n{rule}{demo_orders.SETTINGS}{store}"
+        f"{demo_purchasing.settings_lines()}",
         encoding="utf-8",
     )
     os.environ[CONFIG_VARIABLE] = str(file.absolute())

@@ -40,7 +40,7 @@ SOLD = """
     from cloudsales.stock_movement m join cloudsales.product p using (product_id)
     join cloudsales.publication b on b.product_id = m.product_id and b.channel = :channel
     join cloudsales.publication s on s.product_id = m.product_id and s.channel = :store
-    group by p.sku, b.publication_id, s.publication_id having bool_or(m.reason = 'sale') order by p.sku, b.variant_id
+    group by p.sku, b.publication_id, s.publication_id having bool_or(m.reference like 'DEMO-SALE-%') order by p.sku, b.variant_id
 """
 CHANNELS = """
     select c.channel, count(*) filter (where b.quantity is not null) as figures,
@@ -52,7 +52,7 @@ CHANNELS = """
 LAGS = """
     select percentile_disc(array[0.5, 0.99]) within group (order by b.lag_seconds)
     from cloudsales.publication b where b.channel = :channel and b.product_id in
-        (select product_id from cloudsales.stock_movement where reason = 'sale')
+        (select product_id from cloudsales.stock_movement where reference like 'DEMO-SALE-%')
 """
 
 
@@ -90,15 +90,15 @@ def play(instance: dg.DagsterInstance, engine: Engine, settings: Settings, chann
     skus = _skus(engine)
     file = folder / "receipts.csv"
     _write_receipts(skus, file)
-    with _publisher(engine, settings):
+    with publisher(engine, settings):
         say(f"Receiving {len(skus)} products into the warehouse {WAREHOUSE} from {file}, while a publisher listens")
         result = load_file(engine, file, timezone=settings.timezone)
         detail(f"{result.rows_in} movements: {result.loaded} posted, {result.unchanged} were posted before")
-        _wait_until_sent(engine, channel)
+        wait_until_sent(engine, channel)
         say(f"Selling {SALES} products, one at a time; a store gets its files in {folder / STORE}")
         posted = sum(post(engine, [sale]).posted for sale in _sales(engine, channel))
         detail(f"{posted} sales posted" if posted else "these sales were posted before: nothing was done")
-        _wait_until_sent(engine, channel)
+        wait_until_sent(engine, channel)
     say("Looking whether anything is left to publish (job publish_stock)")
     for name in (channel, STORE):
         detail(f"{name}: {'; '.join(execute(instance, 'publish_stock', name))}")
@@ -177,7 +177,7 @@ def _sales(engine: Engine, channel: str) -> list[Movement]:
 
 
 @contextmanager
-def _publisher(engine: Engine, settings: Settings) -> Iterator[None]:
+def publisher(engine: Engine, settings: Settings) -> Iterator[None]:
     """What `cloudsales work` does, in a thread."""
     from cloudsales_pipeline.stock.publishing import publish_all
 
@@ -194,7 +194,7 @@ def _publisher(engine: Engine, settings: Settings) -> Iterator[None]:
         thread.join(PUBLISH_SECONDS)
 
 
-def _wait_until_sent(engine: Engine, channel: str) -> None:
+def wait_until_sent(engine: Engine, channel: str) -> None:
     """Until nothing is due on the marketplace and in the store."""
     from cloudsales_pipeline.stock.pushes import standing
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudsales_pipeline.cli import demo_stock
+from cloudsales_pipeline.cli import demo_purchasing, demo_stock
 from cloudsales_pipeline.cli.output import clean, print_rows
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def show(engine: Engine, settings: Settings, marketplace: RunningServer, channel
     _write(f"Codes that the import left on two products: {twice}. (Those that clash in the retailer's own file link nothing.)\n")
     _examples(samples)
     demo_stock.show(engine, marketplace.state, channel, folder)
+    demo_purchasing.show(engine)
     _where_next(settings, marketplace, folder)
     _write(f"Done in {seconds:.0f} s. Run it again: nothing changes, and it is quicker.")
 
@@ -138,6 +139,8 @@ def _where_next(settings: Settings, marketplace: RunningServer, folder: Path) ->
     _write(f"                                      {shown} quarantine list --stage match")
     _write(f"                                      {shown} stock show SKU     levels, movements, what channels were told")
     _write(f"                                      {shown} database stop      ends the database when you have seen enough")
+    _write(f"  What is missing and was bought:     {shown} purchasing requirement     also: orders, show NUMBER, chain SKU")
+    _write(f"  The mails and their documents:      {folder / demo_purchasing.MAILS}     and {shown} messages list")
     _orders_next(marketplace, shown)
     _write("  Your own channel and catalogue:     unset CLOUDSALES_CONFIG, write cloudsales.yaml,")
     _write(f"                                      then {shown} catalog load FILE and {shown} up\n")
@@ -150,7 +153,7 @@ def _orders_next(marketplace: RunningServer, shown: Path | str) -> None:
     styles = marketplace.state.counts()["products"]
     port = marketplace.url.rpartition(":")[2].partition("/")[0]
     start = f"{shown} simulate fashionup --styles {styles} --port {port} --orders-per-minute 30"
-    _write(f"  Orders, which reserve stock:        {start}")
+    _write(f"  More orders, which reserve stock:   {start}")
     _write(f"                                      in another shell: export {TOKEN_VARIABLE}={marketplace.token}")
     _write(f"                                      {shown} run import_orders --channel fashionup     then {shown} orders list")
 

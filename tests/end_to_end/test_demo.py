@@ -49,10 +49,18 @@ def test_the_demo_says_what_became_of_every_variant_and_again_changes_nothing(fo
         "unknown: made into a product",
         "Codes that the import left on two products: 0.",
         "60 sales posted",
+        "40 orders placed",
     ):
         assert line in first
     where = first[first.index("Where to look next") :]
-    for command in ("stock show", "simulate fashionup --styles 20", "run import_orders", "orders list"):
+    for command in (
+        "stock show",
+        "simulate fashionup --styles 20",
+        "run import_orders",
+        "orders list",
+        "purchasing",
+        "messages list",
+    ):
         assert command in where
     again = _call(folder, "demo", "--styles", "20")
     assert "products created 0, links made 0" in again
@@ -61,6 +69,40 @@ def test_the_demo_says_what_became_of_every_variant_and_again_changes_nothing(fo
     for said in (first, again):
         _all_show_the_rules_figure(said)
     assert _told(again) == _told(first)
+    _the_day_is_closed_once(first, again, folder / ".cloudsales" / "demo" / "mails")
+    _one_product_goes_all_the_way(first)
+
+
+def _the_day_is_closed_once(first: str, again: str, mails: Path) -> None:
+    """Two runs: one order and one mail for each supplier, one delivery and one notice of it (I-27, I-28, I-10)."""
+    numbers = set(re.findall(r": order (CF-\d{4}-\d{6}),", first))
+    assert len(numbers) >= 2
+    assert set(re.findall(r"closed before \((CF-[\d-]+)\); nothing was ordered", again)) == numbers
+    assert f"messages sent: {len(numbers)}; mails that arrived: {len(numbers)}" in first
+    for said in ("40 orders were placed before", "handed over before: nothing was done", "received before; nothing was done"):
+        assert said in again
+    assert "mails that arrived" not in again
+    assert "@" not in again[again.index("Closing") : again.index("What became of")] + _told(first)
+    kept = [mail.name for mail in mails.glob("*.eml")]
+    assert sorted(number for name in kept for number in numbers if f"Comanda-{number}-" in name) == sorted(numbers)
+    assert len(kept) == len(numbers) + 1
+    assert {file.stem for file in mails.glob("*.pdf")} == {file.stem for file in mails.glob("*.xlsx")} == numbers
+    assert all(file.read_bytes().startswith(b"%PDF") for file in mails.glob("*.pdf"))
+
+
+def _one_product_goes_all_the_way(said: str) -> None:
+    """Two buyers wanted 2 pieces and 1 of it, and none was there: bought, delivered, and theirs now (I-30)."""
+    shown = re.search(r"The chain of \S+: order line, requirement, supplier order, delivery, served.*?\n\n", said, re.DOTALL)
+    assert shown
+    rows = [line.split() for line in shown[0].splitlines() if " FO" in f" {line.strip()}"]
+    assert len(rows) == 2
+    wanted, _required, _order, _ordered, _surplus, receipt, received, reserved, waiting = zip(
+        *(row[1:] for row in rows), strict=True
+    )
+    assert sorted(wanted) == ["1", "2"]
+    assert received == reserved == wanted
+    assert waiting == ("0", "0")
+    assert all(name.startswith("DEMO-AVIZ-") for name in receipt)
 
 
 def _all_show_the_rules_figure(said: str) -> None:
