@@ -45,7 +45,8 @@ def export(
         sys.stdout.write(text)
         return
     _write(out, text)
-    typer.echo(f"Written: {len(found['orders'])} orders, {len(found['mentions'])} notes, {len(found['payloads'])} payloads.")
+    counts = f"{len(found['orders'])} orders, {len(found['mentions'])} notes, {len(found['payloads'])} payloads"
+    typer.echo(f"Written: {counts}, {len(found['messages'])} messages.")
 
 
 @app.command()

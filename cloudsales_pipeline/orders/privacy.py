@@ -30,16 +30,18 @@ AT_ONCE = 500
 
 
 class Erased(Struct, frozen=True):
-    """How much was erased, or would be: orders whose people are gone, notes of other orders, and payloads.
+    """How much was erased, or would be: orders whose people are gone, notes of other orders, payloads, and messages.
 
     Args:
         unread: payloads that name the person and are not taken in yet: import, then erase again.
+        messages: those to the person and those about the person's orders, with their files.
     """
 
     orders: int
     notes: int
     payloads: int
     unread: int
+    messages: int = 0
 
 
 class _Found(Struct, frozen=True):
@@ -47,6 +49,7 @@ class _Found(Struct, frozen=True):
     open_orders: int
     notes: list[sa.Row[Any]]
     payloads: list[int]
+    messages: list[int]
 
 
 def export(engine: Engine, who: Person) -> dict[str, Any]:
@@ -54,18 +57,20 @@ def export(engine: Engine, who: Person) -> dict[str, Any]:
 
     Returns:
         orders: with buyer, lines and discounts; mentions: notes of other people's orders that name the person; payloads: as the
-        channel sent them, the text left out where it is another person's order.
+        channel sent them, the text left out where it is another person's order; messages: to the person or about the orders.
     """
     with engine.begin() as connection:
         found = _find(connection, who)
         orders = _rows(connection, "export_orders", orders=found.orders)
         payloads = _rows(connection, "export_payloads", orders=found.orders, payloads=found.payloads)
+        messages = _rows(connection, "export_messages", pattern=who.pattern, messages=found.messages)
         return {
             "orders": [json.loads(row.found, parse_float=str) for row in orders],
             "mentions": [{"channel": row.channel, "id": row.id, "note": row.note} for row in found.notes],
             "payloads": [
                 row._asdict() | {"payload": None if row.payload is None else _text(row.payload, escaped=True)} for row in payloads
             ],
+            "messages": [row._asdict() for row in messages],
         }
 
 
@@ -107,7 +112,9 @@ def _sweep(engine: Engine) -> None:
     Also when nothing was erased now: the time before may have been cut off before it came to this.
     """
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("vacuum (analyze) personal.buyer, personal.order_payload")
+        connection.exec_driver_sql(
+            "vacuum (analyze) personal.buyer, personal.order_payload, personal.message, personal.stored_file"
+        )
 
 
 def _erase(connection: Connection, found: _Found) -> Erased:
@@ -117,9 +124,12 @@ def _erase(connection: Connection, found: _Found) -> Erased:
         notes=_run(connection, "erase_notes", orders=[row.order_id for row in found.notes]).rowcount,
         payloads=_run(connection, "erase_payloads", orders=orders, payloads=payloads).rowcount,
         unread=_run(connection, "unread", orders=orders, payloads=payloads).scalar_one(),
+        messages=_run(connection, "erase_messages", messages=found.messages).rowcount,
     )
-    if erased.orders or erased.notes or erased.payloads:
-        _run(connection, "tell", buyers=erased.orders, notes=erased.notes, payloads=erased.payloads)
+    _run(connection, "erase_files", messages=found.messages)
+    if erased.orders or erased.notes or erased.payloads or erased.messages:
+        counts = {"notes": erased.notes, "payloads": erased.payloads, "messages": erased.messages}
+        _run(connection, "tell", buyers=erased.orders, **counts)
     return erased
 
 
@@ -129,7 +139,8 @@ def _find(connection: Connection, who: Person) -> _Found:
     rows = _rows(connection, "orders", pattern=who.pattern)
     orders = [row.order_id for row in rows]
     notes = _rows(connection, "notes", pattern=who.pattern, orders=orders)
-    return _Found(orders, sum(Status(row.status) in OPEN for row in rows), list(notes), payloads)
+    messages = [row.message_id for row in _rows(connection, "messages", pattern=who.pattern, orders=orders)]
+    return _Found(orders, sum(Status(row.status) in OPEN for row in rows), list(notes), payloads, messages)
 
 
 def _payloads(connection: Connection, who: Person) -> Iterator[int]:

@@ -60,6 +60,42 @@ select count(*) from personal.order_payload p
 where p.payload_id = any (:payloads) and p.state = 'new'
   and (p.channel, p.external_id) not in (select channel, external_id from cloudsales.sales_order where order_id = any (:orders))
 
+-- step: messages
+-- To the person, or about the person's orders. Locked in the order in which senders mark.
+select message_id from personal.message m
+where m.erased_at is null
+  and (m.recipient ~* :pattern
+       or (m.subject_kind = 'order' and (m.channel, m.external_id) in
+           (select channel, external_id from cloudsales.sales_order where order_id = any (:orders))))
+order by message_id for update
+
+-- step: export_messages
+-- Who else was told of the person's orders is not the person's to know.
+select m.subject_kind as about, m.channel, m.external_id as reference, m.event, m.medium, m.state, m.created_at, m.sent_at,
+       case when m.recipient ~* :pattern then m.recipient end as recipient, m.title, m.body_text, m.body_html, m.answer,
+       array(select s.name from personal.message_file f join personal.stored_file s using (file_id)
+             where f.message_id = m.message_id order by f.position) as files
+from personal.message m where m.message_id = any (:messages) order by m.message_id
+
+-- step: erase_messages
+-- What is in a sender's hands goes out; the sender marks it. A new digest, so that nobody can try addresses on it.
+update personal.message
+set recipient = null, title = null, body_text = null, body_html = null, answer = null, recipient_digest = uuid_send(gen_random_uuid()),
+    state = case when state in ('new', 'dead', 'unknown') then 'skipped' else state end,
+    reason = case when state in ('new', 'dead', 'unknown') then 'erased' else reason end,
+    erased_at = clock_timestamp()
+where message_id = any (:messages)
+
+-- step: erase_files
+-- Of erased messages alone. Documents of the shop's books stay: the law keeps them.
+update personal.stored_file s set content = null, erased_at = clock_timestamp()
+where s.content is not null
+  and s.file_id in (select file_id from personal.message_file where message_id = any (:messages))
+  and not exists (select 1 from personal.message_file f join personal.message m using (message_id)
+                  where f.file_id = s.file_id and m.erased_at is null)
+  and not exists (select 1 from cloudsales.supplier_order_file k where k.file_id = s.file_id)
+
 -- step: tell
 insert into cloudsales.event (kind, detail)
-values ('person_erased', jsonb_build_object('orders', cast(:buyers as integer), 'notes', cast(:notes as integer), 'payloads', cast(:payloads as integer)))
+values ('person_erased', jsonb_build_object('orders', cast(:buyers as integer), 'notes', cast(:notes as integer), 'payloads', cast(:payloads as integer),
+                                         'messages', cast(:messages as integer)))

@@ -1,7 +1,8 @@
-"""Sending what is due: claimed and committed first, then handed over, then marked with what the gateway answered.
+"""Sending what is due: claimed together, then each begun, handed over and marked; a mark and the next beginning are one commit.
 
-A claim holds as long as its sender's database session: an advisory lock goes with it. What a killed sender leaves in `sending`
-may have gone out; it becomes `unknown`, and only a person's word sends it again (`deciding`).
+A claim holds as long as its sender's database session: an advisory lock goes with it. Of what a killed sender leaves in
+`sending` the one that it had begun may have gone out: it becomes `unknown`, and only a person's word sends it again (`deciding`).
+The others are due as before.
 
 What belongs here: claims, marks, pauses, attempts. What does not: how a message is handed over (`gateways`).
 """
@@ -32,9 +33,7 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.settings.messages import MessageSettings
 
 AT_ONCE = 10
-"""Messages claimed and marked together: so many at most are left unknown when a sender is killed."""
-MARK_WITHIN = 0.5
-"""Seconds that an outcome waits for others to be marked with it."""
+"""Messages claimed together."""
 NOT_TRIED = "not_tried"
 
 
@@ -45,7 +44,7 @@ class Sent:
     Args:
         again: put back, to be tried later; given back untried ones are not counted.
         dead: refused for good, or tried as often as the settings allow.
-        left_behind: found in the hands of a sender that is no more, and made unknown.
+        left_behind: begun by a sender that is no more, and made unknown.
         no_gateway: due messages that wait because nothing is set up for their medium.
         complaints: media whose gateway can't be used, and why; no address is in it.
     """
@@ -136,7 +135,7 @@ class _Desk:
         self.settings = settings
 
     def reap(self) -> int:
-        return self._run("reap", lock=OUTBOX_SENDER_LOCK).rowcount
+        return sum(row.state == "unknown" for row in self._run("reap", lock=OUTBOX_SENDER_LOCK))
 
     def waiting(self) -> dict[str, int]:
         return {row.medium: row.messages for row in self._run("waiting")}
@@ -148,9 +147,13 @@ class _Desk:
     def files(self, message_id: int) -> list[sa.Row[Any]]:
         return list(self._run("files", message_id=message_id))
 
-    def ask(self) -> None:
-        """Fails where the session is gone, and its claims with it: nothing more may be sent then."""
-        self.connection.exec_driver_sql("select 1")
+    def begin(self, message_id: int, answers: Sequence[tuple[int, Answer | None]]) -> tuple[bool, Counter[str]]:
+        """Write down what became of those before, and that this claimed message goes now; whether it may, and the states reached.
+
+        Fails where the session is gone, and its claims with it: nothing more may be sent then.
+        """
+        rows = self._mark(self.connection, answers, message_id)
+        return any(row.begun for row in rows), _states(rows)
 
     def mark(self, answers: Sequence[tuple[int, Answer | None]]) -> Counter[str]:
         """Write down what became of messages, at once; None: it was not tried. How many came to each state, as `Sent` names them.
@@ -165,16 +168,29 @@ class _Desk:
             with suppress(sa.exc.SQLAlchemyError), self.engine.begin() as another:
                 self._mark(another, answers)
             raise
-        # What is new again without having been tried is no news.
-        return Counter("again" if row.state == "new" else row.state for row in rows if row.again or row.state != "new")
+        return _states(rows)
 
-    def _mark(self, connection: Connection, answers: Sequence[tuple[int, Answer | None]]) -> Sequence[sa.Row[Any]]:
+    def _mark(
+        self, connection: Connection, answers: Sequence[tuple[int, Answer | None]], begin: int | None = None
+    ) -> Sequence[sa.Row[Any]]:
         rows = [_row(message_id, answer) for message_id, answer in answers]
-        values = {"key": self.key, "most": self.settings.attempts, "pause": self.settings.retry_after, "rows": json.dumps(rows)}
+        values = {
+            "key": self.key,
+            "most": self.settings.attempts,
+            "pause": self.settings.retry_after,
+            "rows": json.dumps(rows),
+            "next": begin,
+        }
         return connection.execute(sa.text(steps(__package__, "sending")["mark"]), values).all()
 
     def _run(self, step: str, **values: Any) -> sa.CursorResult[Any]:
         return self.connection.execute(sa.text(steps(__package__, "sending")[step]), values)
+
+
+def _states(rows: Sequence[sa.Row[Any]]) -> Counter[str]:
+    """How many were marked with each state; what is new again without having been tried is no news."""
+    marked = (row for row in rows if not row.begun)
+    return Counter("again" if row.state == "new" else row.state for row in marked if row.again or row.state != "new")
 
 
 def _row(message_id: int, answer: Answer | None) -> dict[str, object]:
@@ -218,19 +234,17 @@ def _send_some(
     """Send claimed messages; whether to go on with others. Also where an error ends it, what is known is marked."""
     answers: list[tuple[int, Answer | None]] = []
     begun = 0
-    marked_at = clock()
     outage: Answer | None = None
     try:
         for row in rows:
             if clock() >= deadline:
                 break
-            if clock() - marked_at >= MARK_WITHIN:
-                total.add(desk.mark(answers))
-                answers, marked_at = [], clock()
             envelope = _envelope(desk, row)
-            if begun:
-                desk.ask()
-            begun += 1
+            ours, states = desk.begin(row.message_id, answers)
+            total.add(states)
+            answers, begun = [], begun + 1
+            if not ours:
+                continue
             answer = envelope if isinstance(envelope, Answer) else _given(way, envelope)
             answers.append((row.message_id, answer))
             if answer.outage:

@@ -117,7 +117,7 @@ def test_i49_the_event_of_an_erasure_counts_and_names_nobody_and_a_second_erasur
     erase(engine, person(ANA))
     assert erase(engine, person(ANA)) == Erased(0, 0, 0, 0)
     assert rows(engine, "select channel, reference, detail from cloudsales.event where kind = 'person_erased'") == [
-        ("", "", {"orders": 1, "notes": 0, "payloads": 1})
+        ("", "", {"orders": 1, "notes": 0, "payloads": 1, "messages": 0})
     ]
 
 

@@ -154,5 +154,23 @@ def test_i38_a_storm_with_killed_senders_sends_nothing_twice_and_accounts_for_al
     assert max(Counter(to for to, _ in box.mails).values()) == 1
     found = Counter((state, reason) for state, reason, _ in states(engine))
     assert set(found) == {("sent", None), ("unknown", "killed_while_sending")}
-    assert 10 <= found[("unknown", "killed_while_sending")] <= 100
+    assert found[("unknown", "killed_while_sending")] == kills  # the one that each had begun
     assert found.total() == 300
+
+
+@pytest.mark.timeout(30)
+def test_i38_a_sender_killed_amid_its_claims_leaves_one_unknown_and_gives_the_others_back_untried(
+    engine: Engine, database_url: URL, box: Mailbox
+) -> None:
+    put(engine, *(f"p{n}@x.ro" for n in range(8)))
+    assert killed(database_url, box, 3)
+    deadline = time.monotonic() + 5
+    while send_due(engine, SETTINGS, gateways={}).left_behind == 0 and time.monotonic() < deadline:
+        time.sleep(0.02)  # the killed sender's session ends a moment later
+    assert Counter(states(engine)) == {
+        ("sent", None, 1): 2,
+        ("unknown", "killed_while_sending", 1): 1,
+        ("new", None, 0): 5,
+    }
+    assert send_due(engine, SETTINGS, gateways={"email": way(box)}).sent == 5
+    assert Counter(to for to, _ in box.mails) == {f"p{n}@x.ro": 1 for n in range(8)}
