@@ -21,7 +21,7 @@ from cloudsales_pipeline.orders import reading, writing
 from cloudsales_pipeline.orders.allocation import allocate
 from cloudsales_pipeline.orders.amending import Line
 from cloudsales_pipeline.orders.deciding import Decided, Decision, decide, is_complete, wants_of
-from cloudsales_pipeline.orders.reading import Read, reference_of
+from cloudsales_pipeline.orders.reading import Read, held_reference, reference_of
 from cloudsales_pipeline.orders.serving import hold_shares, waiting_wants
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.writing import LineRow, Told
@@ -154,8 +154,10 @@ def _settle(
         _run(connection, "forget", ids=again)
     orders = [one.row.order for one in decided]
     lines = [(one.row.order.order_id, change.line) for one in decided for change in one.changes]
-    settled = [order.order_id for order in orders]
-    settled += [_line_reference(order_id, line) for order_id, line in lines if line.line_id and not _is_unknown(line)]
+    settled = [held_reference(order.order_id) for order in orders]
+    settled += [
+        held_reference(order_id, line.external_line_id) for order_id, line in lines if line.line_id and not _is_unknown(line)
+    ]
     if settled:
         revisions = {"ids": [order.order_id for order in orders], "revisions": [order.revision for order in orders]}
         _run(connection, "supersede_held", channel=channel, **revisions)
@@ -168,17 +170,13 @@ def _settle(
 
 def _held_payload(one: Read) -> dict[str, object]:
     detail = {"what": one.detail, "revision": one.revision, "payload_id": one.payload_id}
-    return {"reference": one.external_id or f"payload {one.payload_id}", "reason": one.reason, "detail": detail}
+    return {"reference": held_reference(one.external_id) or f"payload {one.payload_id}", "reason": one.reason, "detail": detail}
 
 
 def _held_line(order_id: str, line: Line) -> dict[str, object]:
     what = "no product is known for this line" if line.unknown == "unknown_variant" else "its codes are of several products"
     detail = {"what": what, "variant_id": line.variant_id, "quantity": line.quantity}
-    return {"reference": _line_reference(order_id, line), "reason": line.unknown, "detail": detail}
-
-
-def _line_reference(order_id: str, line: Line) -> str:
-    return f"{order_id}/{line.external_line_id}"
+    return {"reference": held_reference(order_id, line.external_line_id), "reason": line.unknown, "detail": detail}
 
 
 def _is_unknown(line: Line) -> bool:

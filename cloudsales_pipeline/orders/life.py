@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.errors import RefusedError
+from cloudsales_pipeline.orders.reading import held_reference
 from cloudsales_pipeline.orders.serving import serve
 from cloudsales_pipeline.orders.standing import (
     Head,
@@ -195,7 +196,8 @@ def _end(connection: Connection, channel: str, heads: Sequence[Head], status: st
     run(connection, "cancel_lines", orders=orders)
     run(connection, "end_orders", orders=orders, status=status)
     names = {head.order_id: head.external_id for head in heads}
-    run(connection, "settle", channel=channel, references=[f"{names[line.order_id]}/{line.external_line_id}" for line in lines])
+    held = [held_reference(names[line.order_id], line.external_line_id) for line in lines]
+    run(connection, "settle", channel=channel, references=held)
     tell(connection, channel, [Told(f"order_{status}", head.reference) for head in heads])
     return sum(freed.values()), serve(connection, freed)
 

@@ -111,6 +111,11 @@ def reference_of(channel: str, external_id: str) -> str:
     return f"{_part(channel)}/{_part(external_id)}"
 
 
+def held_reference(external_id: str, line_id: str | None = None) -> str:
+    """By what quarantine knows an order, or a line of it: the order `a/1` is not line 1 of the order `a`."""
+    return _part(external_id) if line_id is None else f"{_part(external_id)}/{_part(line_id)}"
+
+
 def _part(text: str) -> str:
     if "/" in text or "%" in text:
         return text.replace("%", "%25").replace("/", "%2F")

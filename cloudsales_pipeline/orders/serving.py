@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.orders.allocation import Pair, Share, Want, allocate, pairs_of
 from cloudsales_pipeline.orders.products import Asked, products_of
+from cloudsales_pipeline.orders.reading import held_reference
 from cloudsales_pipeline.orders.states import OPEN, Status
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.writing import Told, tell
@@ -160,7 +161,7 @@ def _name_lines(connection: Connection, channel: str, orders: list[int], known: 
     wants = [_want(row, product, heads[row.order_id]) for row, product in lines]
     levels = lock_levels(connection, pairs_of(wants)) if wants else {}
     _rows_changed(connection, "name", lines=[row.line_id for row, _ in lines], products=[product for _, product in lines])
-    references = [f"{heads[row.order_id].external_id}/{row.external_line_id}" for row, _ in lines]
+    references = [held_reference(heads[row.order_id].external_id, row.external_line_id) for row, _ in lines]
     connection.execute(sa.text(steps(__package__, "intake")["settle"]), {"channel": channel, "references": references})
     partial = [want for want in wants if not want.whole]
     got = hold_shares(connection, allocate({pair: one.on_hand - one.reserved for pair, one in levels.items()}, partial))

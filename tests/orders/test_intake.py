@@ -154,6 +154,17 @@ def test_of_several_revisions_in_one_batch_the_highest_counts(engine: Engine) ->
     assert lines_of(engine) == {"fashionup/FO1/1": (4, 4, 0, 0, 0)}
 
 
+def test_an_order_whose_id_has_a_slash_does_not_settle_the_held_line_of_another(engine: Engine) -> None:
+    market(engine, {"R-1": 5})
+    receive(engine, order("a", line("NOBODY", line_id="1")))
+    receive(engine, order("a/1", line("R-1")))
+    held = rows(engine, "select reference, reason from cloudsales.quarantine where stage = 'orders' and resolved_at is null")
+    assert held == [("a/1", "unknown_variant")]
+    receive(engine, order("a/1", line("NOBODY", line_id="1"), revision=2))
+    held = rows(engine, "select reference from cloudsales.quarantine where stage = 'orders' and resolved_at is null order by 1")
+    assert held == [("a%2F1/1",), ("a/1",)]
+
+
 def test_i19_an_unknown_line_waits_while_the_others_go_on_and_takes_its_place_when_its_code_is_linked(engine: Engine) -> None:
     market(engine, {"R-1": 1, "R-2": 5})
     result = receive(engine, order("FO1", line("R-1", line_id="a"), line("NOVA", 2, line_id="b")))
