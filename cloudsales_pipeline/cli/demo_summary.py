@@ -29,7 +29,7 @@ COUNTS = """
            case outcome when 'linked' then 'by ' || replace(matched_by, '_', ' ') when 'created' then ''
                         else replace(reason, '_', ' ') end as how,
            count(*) as variants
-    from analytics.match_outcome group by 1, 2, outcome order by array_position(array['linked', 'created'], outcome), 3 desc
+    from analytics.match_outcome group by 1, 2, outcome order by array_position(array['linked', 'created'], outcome), 3 desc, 1, 2
 """
 
 SAMPLES = """
