@@ -91,6 +91,9 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("sales_orders",): "orders",
             ("channel_offers",): "stock",
             ("stock_snapshot",): "stock",
+            ("purchase_requirement",): "purchasing",
+            ("supplier_orders",): "purchasing",
+            ("messages",): "messages",
         }
         told = _ask(port, SWITCHES)
         states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in told["sensorsOrError"]["results"]}
@@ -103,6 +106,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             "store_files",
             "stock_deltas",
             "new_orders",
+            "messages_due",
             "stock_watch",
             "run_failures",
         }
