@@ -103,14 +103,14 @@ def storno_content(
         CloudSalesError: more came back than is left, or nothing.
     """
     gone = _gone(before)
-    taken = _taken(original, back, gone)
-    after = original.lines if _is_all(original, taken) else _with_nets(_share(original, taken))
-    lines = _less(after, _sums(before))
+    after = _share(original, _taken(original, back, gone))
+    bases = _bases_less(original, after, before)
+    lines = _minus(_less(after, _sums(before)), bases)
     if not lines:
         raise CloudSalesError(
             f"Nothing of {original.number} is left to correct.", next_step="look at the stornos that the invoice has"
         )
-    taxes = _taxes_less(original, after, before)
+    taxes = _taxes_less(original, bases, before)
     return msgspec.structs.replace(
         original,
         kind="storno",
@@ -233,10 +233,6 @@ def _taken(original: Content, back: Mapping[int, int] | None, gone: Mapping[int,
     return taken
 
 
-def _is_all(original: Content, taken: Mapping[int, int]) -> bool:
-    return all(taken[line.position] == line.quantity for line in original.lines if line.kind != "discount")
-
-
 def _share(original: Content, taken: Mapping[int, int]) -> list[Line]:
     """The original's lines, each with what of it is back so far."""
     shares = [
@@ -266,45 +262,61 @@ def _part(amount: Decimal, taken: int, quantity: int) -> Decimal:
     return amounts.half_up(amount * taken / quantity)
 
 
-def _sums(before: Sequence[Content]) -> dict[int, tuple[int, Decimal, Decimal, Decimal]]:
-    """What earlier stornos hold by position: pieces, discount, gross, net; all negative."""
-    sums: dict[int, tuple[int, Decimal, Decimal, Decimal]] = defaultdict(lambda: (0, ZERO, ZERO, ZERO))
+def _sums(before: Sequence[Content]) -> dict[int, tuple[int, Decimal, Decimal]]:
+    """What earlier stornos hold by position: pieces, discount, gross; all negative."""
+    sums: dict[int, tuple[int, Decimal, Decimal]] = {}
     for line in (line for content in before for line in content.lines):
-        pieces, discount, gross, net = sums[line.position]
-        pieces += line.quantity if line.kind != "discount" else 0
-        sums[line.position] = (pieces, discount + line.discount, gross + line.gross, net + line.net)
+        pieces, discount, gross = sums.get(line.position, (0, ZERO, ZERO))
+        sums[line.position] = (pieces + line.quantity, discount + line.discount, gross + line.gross)
     return sums
 
 
-def _less(after: Sequence[Line], sums: Mapping[int, tuple[int, Decimal, Decimal, Decimal]]) -> tuple[Line, ...]:
-    """Minus what is back so far, less what earlier stornos hold; lines on which nothing is left fall away."""
+def _less(after: Sequence[Line], sums: Mapping[int, tuple[int, Decimal, Decimal]]) -> list[Line]:
+    """What is back so far less what earlier stornos hold, as positive lines; those on which nothing is left fall away."""
     lines = []
     for line in after:
-        pieces, discount, gross, net = sums.get(line.position, (0, ZERO, ZERO, ZERO))
-        quantity = -1 if line.kind == "discount" else -line.quantity - pieces
-        rest = msgspec.structs.replace(
-            line, quantity=quantity, discount=-line.discount - discount, gross=-line.gross - gross, net=-line.net - net
-        )
+        pieces, discount, gross = sums.get(line.position, (0, ZERO, ZERO))
+        rest = line.gross + gross
         if line.kind == "discount":
-            rest = msgspec.structs.replace(rest, unit_price=-rest.gross)
-        if rest.gross or rest.net or (quantity and line.kind != "discount"):
-            lines.append(rest)
-    return tuple(lines)
+            lines.append(msgspec.structs.replace(line, gross=rest, unit_price=rest))
+        else:
+            lines.append(msgspec.structs.replace(line, quantity=line.quantity + pieces, discount=line.discount + discount, gross=rest))
+    return [line for line in lines if line.gross or (line.quantity and line.kind != "discount")]
 
 
-def _taxes_less(original: Content, after: Sequence[Line], before: Sequence[Content]) -> tuple[Tax, ...]:
-    bases = _bases(after)
+def _minus(lines: Sequence[Line], bases: Mapping[Decimal, Decimal]) -> tuple[Line, ...]:
+    """The lines of the storno: negative, their net amounts adding up to its bases."""
+    made = {}
+    for rate, base in bases.items():
+        same = [line for line in lines if line.vat_rate == rate]
+        for line, net in zip(same, amounts.spread(base, [line.gross for line in same]), strict=True):
+            made[line.position] = msgspec.structs.replace(
+                line,
+                quantity=-line.quantity,
+                discount=-line.discount,
+                gross=-line.gross,
+                net=-net,
+            )
+    return tuple(made[position] for position in sorted(made))
+
+
+def _bases_less(original: Content, after: Sequence[Line], before: Sequence[Content]) -> dict[Decimal, Decimal]:
+    """By rate, the base of what is back so far less what earlier stornos hold; positive."""
+    grosses = _by_rate(after)
+    earlier = [tax for content in before for tax in content.taxes]
+    return {
+        tax.rate: amounts.base_of(grosses.get(tax.rate, ZERO), tax.rate) + sum((t.base for t in earlier if t.rate == tax.rate), ZERO)
+        for tax in original.taxes
+    }
+
+
+def _taxes_less(original: Content, bases: Mapping[Decimal, Decimal], before: Sequence[Content]) -> tuple[Tax, ...]:
+    """VAT of the sum of all stornos less that of the earlier ones, so that nothing of the original's VAT is left or too much."""
     taxes = []
     for tax in original.taxes:
-        base = bases.get(tax.rate, ZERO)
-        whole = tax.vat if base == tax.base else amounts.vat_of(base, tax.rate)
         earlier = [each for content in before for each in content.taxes if each.rate == tax.rate]
-        rest = Tax(
-            rate=tax.rate,
-            category=tax.category,
-            base=-base - sum((each.base for each in earlier), ZERO),
-            vat=-whole - sum((each.vat for each in earlier), ZERO),
-        )
-        if rest.base or rest.vat:
-            taxes.append(rest)
+        so_far = bases[tax.rate] - sum((each.base for each in earlier), ZERO)
+        rest = -amounts.vat_of(so_far, tax.rate) - sum((each.vat for each in earlier), ZERO)
+        if bases[tax.rate] or rest:
+            taxes.append(Tax(rate=tax.rate, category=tax.category, base=-bases[tax.rate], vat=rest))
     return tuple(taxes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from stdnum.ro import cui
 
 from cloudsales_pipeline.documents.content import Party
-from cloudsales_pipeline.documents.snapshot import Buyer
+from cloudsales_pipeline.documents.snapshot import Buyer, BuyerAddress
 from cloudsales_pipeline.errors import SettingsError
 from cloudsales_pipeline.orders.counties import PLATES, county_of
 from cloudsales_pipeline.settings.company import CompanySettings
@@ -64,7 +64,7 @@ def buyer_of(buyer: Buyer) -> Party:
         vat_payer=company and buyer.company_tax_id.strip().upper().startswith("RO"),
         registration_number=buyer.company_registration_number if company else "",
         street=address.street,
-        city=address.city,
+        city=_city(address),
         county=county_code(address.county or _bucharest(address.city)) if romanian else "",
         postal_code=address.postal_code,
         country=address.country or "RO",
@@ -95,6 +95,14 @@ def _cui(number: str) -> str:
     """With RO in front where it was given so."""
     digits = str(cui.compact(number)).removeprefix("RO")
     return f"RO{digits}" if number.strip().upper().startswith("RO") else digits
+
+
+def _city(address: BuyerAddress) -> str:
+    """With Bucharest's sector where only the county says it: `Sector 3`."""
+    sector = address.county.strip()
+    if not sector.casefold().startswith("sector") or "sector" in address.city.casefold():
+        return address.city
+    return f"{address.city or 'București'}, {sector}"
 
 
 def _bucharest(city: str) -> str:

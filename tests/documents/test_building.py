@@ -63,7 +63,7 @@ def test_a_pair_of_boots_for_121_lei_is_100_and_21_of_vat() -> None:
 
 
 def test_a_cent_that_vat_can_not_reach_stands_as_rounding() -> None:
-    """99.98 with 21 %: 82.63 + 17.35 = 99.98; 0.03 is 0.02 + 0.00, a cent is left (BT-114)."""
+    """0.03 lei are 0.02 and, of it, 0.00 of VAT: a cent is left (BT-114)."""
     content = invoice(order(line(1, "0.03")))
     assert (content.net, content.vat, content.rounding, content.payable) == (D("0.02"), D("0.00"), D("0.01"), D("0.03"))
 
