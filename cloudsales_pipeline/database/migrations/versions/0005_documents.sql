@@ -51,6 +51,7 @@ create table cloudsales.document (
     rule            text not null default '',
     facts           jsonb not null default '{}',
     flags           text[] not null default '{}',
+    lines           text[] not null default '{}',
     submit_by       date,
     check (total = net + vat + rounding),
     check ((kind = 'storno') = (corrects is not null)),
@@ -63,6 +64,7 @@ comment on column cloudsales.document.total is 'What is to be paid = net + vat +
 comment on column cloudsales.document.cause is 'rule, command, cancellation, return.';
 comment on column cloudsales.document.rule is 'The rule that issued it, and facts: what it saw (I-36).';
 comment on column cloudsales.document.flags is 'What a person should know: buyer_tax_id_invalid, buyer_without_address, total_differs.';
+comment on column cloudsales.document.lines is 'Of an invoice: the order''s lines, by the channel''s ids, that its lines 1, 2, … stand for; what comes back is found by it.';
 comment on column cloudsales.document.corrects is 'Of a storno: the invoice that it corrects, in whole or by what came back.';
 comment on column cloudsales.document.submit_by is 'Until when it must be handed to the tax authority: five working days.';
 

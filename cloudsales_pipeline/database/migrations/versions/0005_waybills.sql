@@ -4,6 +4,7 @@ create table cloudsales.waybill (
     waybill_id      bigint generated always as identity primary key,
     order_id        bigint not null references cloudsales.sales_order,
     courier         text not null,
+    service         text not null default '',
     reference       text not null unique,
     parcel          smallint not null default 1 check (parcel > 0),
     parcels         smallint not null default 1 check (parcels > 0),
@@ -35,6 +36,7 @@ create unique index waybill_number on cloudsales.waybill (courier, number) where
 create index waybill_due on cloudsales.waybill (due_at, waybill_id) where state in ('intended', 'creating', 'unknown');
 create index waybill_to_track on cloudsales.waybill (courier, tracked_at nulls first) where state in ('created', 'shipped', 'in_locker');
 comment on table cloudsales.waybill is 'Waybills (AWB): one live one for each parcel of an order (I-37).';
+comment on column cloudsales.waybill.service is 'The courier''s service that the rule asks for; empty: the one of the courier''s settings.';
 comment on column cloudsales.waybill.reference is 'Ours, stored before the courier is called: what an unclear answer is looked up by.';
 comment on column cloudsales.waybill.state is 'intended; creating: a call is under way; created; unknown: it may exist over there, and blocks another until it is looked up; failed: the courier refused; cancelled; then by tracking shipped, in_locker, delivered, returned, lost.';
 
