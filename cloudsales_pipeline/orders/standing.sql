@@ -4,6 +4,10 @@
 select order_id, channel, external_id, status, review, warehouses from cloudsales.sales_order
 where channel = :channel and external_id = :external_id for update
 
+-- step: heads
+select order_id, channel, external_id, status, review, warehouses from cloudsales.sales_order
+where order_id = any (:orders) order by channel, external_id
+
 -- step: unpaid
 -- Orders not paid in time, the oldest first; whose goods have partly left is not among them. Locked in everybody's order.
 with due as (
@@ -33,6 +37,9 @@ where reference = :reference and kind = any (:kinds) and detail ? 'document' ord
 
 -- step: set_status
 update cloudsales.sales_order set status = :status where order_id = :order_id
+
+-- step: set_issued
+update cloudsales.sales_order set status = 'issued' where order_id = any (:orders)
 
 -- step: cancel_lines
 update cloudsales.sales_order_line set cancelled = quantity - issued where order_id = any (:orders) and cancelled <> quantity - issued
