@@ -8,7 +8,7 @@ comment on table cloudsales.document_channel is 'Channels whose orders get docum
 
 create table cloudsales.document_due (
     due_id          bigint generated always as identity primary key,
-    order_id        bigint not null references cloudsales.sales_order,
+    order_id        bigint not null, -- no foreign key: its check locks the order, which who moves stock must never wait for
     marked_at       timestamptz not null default clock_timestamp()
 );
 create index document_due_by_order on cloudsales.document_due (order_id);
