@@ -280,7 +280,9 @@ def _less(after: Sequence[Line], sums: Mapping[int, tuple[int, Decimal, Decimal]
         if line.kind == "discount":
             lines.append(msgspec.structs.replace(line, gross=rest, unit_price=rest))
         else:
-            lines.append(msgspec.structs.replace(line, quantity=line.quantity + pieces, discount=line.discount + discount, gross=rest))
+            lines.append(
+                msgspec.structs.replace(line, quantity=line.quantity + pieces, discount=line.discount + discount, gross=rest)
+            )
     return [line for line in lines if line.gross or (line.quantity and line.kind != "discount")]
 
 
@@ -305,7 +307,8 @@ def _bases_less(original: Content, after: Sequence[Line], before: Sequence[Conte
     grosses = _by_rate(after)
     earlier = [tax for content in before for tax in content.taxes]
     return {
-        tax.rate: amounts.base_of(grosses.get(tax.rate, ZERO), tax.rate) + sum((t.base for t in earlier if t.rate == tax.rate), ZERO)
+        tax.rate: amounts.base_of(grosses.get(tax.rate, ZERO), tax.rate)
+        + sum((t.base for t in earlier if t.rate == tax.rate), ZERO)
         for tax in original.taxes
     }
 

@@ -9,7 +9,8 @@ half done: the files and the mark that they are made commit together, and the ne
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -76,11 +77,11 @@ def _logo(engine: Engine, settings: Settings) -> bytes | None:
         return None
 
 
-def _make(connection: Connection, rows: "list[sa.Row[tuple[object, ...]]] | object", logo: bytes | None) -> int:
+def _make(connection: Connection, rows: Sequence[sa.Row[Any]], logo: bytes | None) -> int:
     """The files of a batch, kept; the number of documents that have all of theirs now."""
     made: list[tuple[int, str, File]] = []
     done: list[int] = []
-    for row in rows:  # type: ignore[attr-defined]
+    for row in rows:
         failed = False
         for kind in _wanted(row.kind, row.made):
             try:

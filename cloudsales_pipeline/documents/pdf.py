@@ -94,9 +94,9 @@ def check_logo(logo: bytes) -> str:
         raise InputError(f"the logo has more than {LARGEST_LOGO // 1_000_000} MB")
     if b"<svg" in logo[:2000]:
         return _checked_svg(logo)
-    from PIL import Image, UnidentifiedImageError
-
     from io import BytesIO
+
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(BytesIO(logo), formats=("PNG", "JPEG")) as image:

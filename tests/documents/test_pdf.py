@@ -32,7 +32,19 @@ def test_the_same_invoice_has_the_same_bytes() -> None:
 
 def test_an_invoice_says_who_what_and_how_much_with_diacritics() -> None:
     told = text_of(render(invoice(MIXED), logo=None))[0]
-    for words in ("Factură", "FU 123", "Țăndărei SRL", "RO18547290", "J12/345/2010", "RO49 AAAA", "Ana Ștefănescu", "Iași", "24.11.2026", "639,21 RON", "Pagina 1 / 1"):
+    for words in (
+        "Factură",
+        "FU 123",
+        "Țăndărei SRL",
+        "RO18547290",
+        "J12/345/2010",
+        "RO49 AAAA",
+        "Ana Ștefănescu",
+        "Iași",
+        "24.11.2026",
+        "639,21 RON",
+        "Pagina 1 / 1",
+    ):
         assert words in told
 
 

@@ -61,7 +61,13 @@ def storno(original: Content, back: dict[int, int] | None = None) -> Content:
     return storno_content(original, back, number="FU 124", issued_on=date(2026, 12, 1))
 
 
-MIXED = order(line(1, "299.99", 2), line(2, "19.35", 3, rate="11", discount="5.55"), line(3, "0.07", rate="0"), delivery="19.99", discount="33.33")
+MIXED = order(
+    line(1, "299.99", 2),
+    line(2, "19.35", 3, rate="11", discount="5.55"),
+    line(3, "0.07", rate="0"),
+    delivery="19.99",
+    discount="33.33",
+)
 NOT_A_PAYER = SELLER.model_copy(update={"tax_id": "18547290"})
 DOCUMENTS = {
     "a person's boots": invoice(order(line(1, "121"))),
@@ -100,7 +106,13 @@ def test_an_e_invoice_keeps_the_main_rules_of_cius_ro(name: str) -> None:
     root = ET.fromstring(to_xml(DOCUMENTS[name]))
     assert text(root, "cbc:CustomizationID") == PROFILE
     assert re.search(r"\d", text(root, "cbc:ID"))  # BR-RO-010
-    assert (root.findtext("cbc:InvoiceTypeCode", None, NAMES) or text(root, "cbc:CreditNoteTypeCode")) in {"380", "381", "384", "389", "751"}
+    assert (root.findtext("cbc:InvoiceTypeCode", None, NAMES) or text(root, "cbc:CreditNoteTypeCode")) in {
+        "380",
+        "381",
+        "384",
+        "389",
+        "751",
+    }
     for who in ("cac:AccountingSupplierParty", "cac:AccountingCustomerParty"):
         party = root.find(f"{who}/cac:Party", NAMES)
         assert party is not None
@@ -136,7 +148,10 @@ def test_a_person_is_thirteen_zeros_and_a_sector_comes_from_the_postal_code() ->
 def test_text_that_is_no_xml_can_not_break_out(broken_rules: Callable[[bytes], list[str]]) -> None:
     evil = Buyer(name="]]><x>&\x00\x0b\ud800Ana", address=HOME)
     xml = to_xml(invoice(order(line(1, "1"), buyer=evil)))
-    assert text(ET.fromstring(xml), "cac:AccountingCustomerParty/cac:Party/cac:PartyLegalEntity/cbc:RegistrationName") == "]]><x>&Ana"
+    assert (
+        text(ET.fromstring(xml), "cac:AccountingCustomerParty/cac:Party/cac:PartyLegalEntity/cbc:RegistrationName")
+        == "]]><x>&Ana"
+    )
     assert broken_rules(xml) == []
 
 
