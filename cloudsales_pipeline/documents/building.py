@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -207,7 +207,7 @@ def _category(rate: Decimal, *, payer: bool) -> str:
     return "S" if rate else "Z"
 
 
-def _totals(lines: Sequence[Line], taxes: Sequence[Tax]) -> dict[str, Decimal]:
+def _totals(lines: Sequence[Line], taxes: Sequence[Tax]) -> dict[str, Any]:
     net, tax = sum((each.base for each in taxes), ZERO), sum((each.vat for each in taxes), ZERO)
     payable = sum((line.gross for line in lines), ZERO)
     return {"net": net, "vat": tax, "rounding": payable - net - tax, "payable": payable}

@@ -29,7 +29,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "corrects": "Stornează", "seller": "Furnizor", "buyer": "Client", "page": "Pagina", "tax_id": "CUI",
         "register": "Reg. com.", "name": "Denumire", "pieces": "Cant.", "price": "Preț unitar",
         "rate": "TVA %", "net": "Valoare fără TVA", "gross": "Valoare cu TVA", "discount": "reducere", "with_vat": "cu TVA",
-        "code": "cod", "tax_base": "Baza", "tax": "TVA", "total_net": "Total fără TVA", "total_vat": "Total TVA", "rounding": "Rotunjire",
+        "code": "cod", "tax_base": "Baza", "tax": "TVA",
+        "total_net": "Total fără TVA", "total_vat": "Total TVA", "rounding": "Rotunjire",
         "payable": "Total de plată", "credited": "Total stornat", "payment": "Plata", "paid": "achitată", "unpaid": "neachitată",
         "not_fiscal": "Acest document nu este factură fiscală.", "no_vat": "Furnizorul nu este înregistrat în scopuri de TVA.",
         "cash_on_delivery": "ramburs", "card": "card", "bank_transfer": "transfer bancar", "cash": "numerar",
@@ -41,7 +42,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "corrects": "Corrects", "seller": "Seller", "buyer": "Buyer", "page": "Page", "tax_id": "Tax no.",
         "register": "Trade register", "name": "Item", "pieces": "Qty", "price": "Unit price",
         "rate": "VAT %", "net": "Amount excl. VAT", "gross": "Amount incl. VAT", "discount": "discount", "with_vat": "incl. VAT",
-        "code": "code", "tax_base": "Base", "tax": "VAT", "total_net": "Total excl. VAT", "total_vat": "Total VAT", "rounding": "Rounding",
+        "code": "code", "tax_base": "Base", "tax": "VAT",
+        "total_net": "Total excl. VAT", "total_vat": "Total VAT", "rounding": "Rounding",
         "payable": "Total to pay", "credited": "Total credited", "payment": "Payment", "paid": "paid", "unpaid": "not paid",
         "not_fiscal": "This document is not a tax invoice.", "no_vat": "The seller is not registered for VAT.",
         "cash_on_delivery": "cash on delivery", "card": "card", "bank_transfer": "bank transfer", "cash": "cash",
@@ -203,7 +205,7 @@ def _row(place: int, line: Line, content: Content, words: Mapping[str, str]) -> 
 
 
 def _totals(content: Content, words: Mapping[str, str]) -> list[list[str]]:
-    totals = [[words["total_net"], content.net], [words["total_vat"], content.vat]]
+    totals: list[list[Any]] = [[words["total_net"], content.net], [words["total_vat"], content.vat]]
     if content.rounding:
         totals.append([words["rounding"], content.rounding])
     return [[str(label), _money(Decimal(amount), content)] for label, amount in totals]

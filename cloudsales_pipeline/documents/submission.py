@@ -19,7 +19,7 @@ class TaxAuthority(Protocol):
     """Who takes e-invoices."""
 
     def send(self, name: str, xml: bytes) -> str:
-        """Hand an e-invoice over under a name of its own; the authority's reference. Again with the same name: the same reference.
+        """Hand an e-invoice over under a name of its own; its reference, the same each time.
 
         Raises:
             CloudSalesError: refused, or unclear.
