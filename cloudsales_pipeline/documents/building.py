@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -207,7 +207,7 @@ def _category(rate: Decimal, *, payer: bool) -> str:
     return "S" if rate else "Z"
 
 
-def _totals(lines: Sequence[Line], taxes: Sequence[Tax]) -> dict[str, Decimal]:
+def _totals(lines: Sequence[Line], taxes: Sequence[Tax]) -> dict[str, Any]:
     net, tax = sum((each.base for each in taxes), ZERO), sum((each.vat for each in taxes), ZERO)
     payable = sum((line.gross for line in lines), ZERO)
     return {"net": net, "vat": tax, "rounding": payable - net - tax, "payable": payable}
@@ -280,7 +280,9 @@ def _less(after: Sequence[Line], sums: Mapping[int, tuple[int, Decimal, Decimal]
         if line.kind == "discount":
             lines.append(msgspec.structs.replace(line, gross=rest, unit_price=rest))
         else:
-            lines.append(msgspec.structs.replace(line, quantity=line.quantity + pieces, discount=line.discount + discount, gross=rest))
+            lines.append(
+                msgspec.structs.replace(line, quantity=line.quantity + pieces, discount=line.discount + discount, gross=rest)
+            )
     return [line for line in lines if line.gross or (line.quantity and line.kind != "discount")]
 
 
@@ -305,7 +307,8 @@ def _bases_less(original: Content, after: Sequence[Line], before: Sequence[Conte
     grosses = _by_rate(after)
     earlier = [tax for content in before for tax in content.taxes]
     return {
-        tax.rate: amounts.base_of(grosses.get(tax.rate, ZERO), tax.rate) + sum((t.base for t in earlier if t.rate == tax.rate), ZERO)
+        tax.rate: amounts.base_of(grosses.get(tax.rate, ZERO), tax.rate)
+        + sum((t.base for t in earlier if t.rate == tax.rate), ZERO)
         for tax in original.taxes
     }
 

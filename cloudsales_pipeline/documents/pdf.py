@@ -27,9 +27,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "proforma_invoice": "Factură proformă", "fiscal_invoice": "Factură fiscală", "storno": "Factură storno",
         "number": "Seria și nr.", "issued": "Data emiterii", "supplied": "Data livrării", "due": "Scadență", "order": "Comanda",
         "corrects": "Stornează", "seller": "Furnizor", "buyer": "Client", "page": "Pagina", "tax_id": "CUI",
-        "register": "Reg. com.", "bank": "Banca", "name": "Denumire", "pieces": "Cant.", "price": "Preț unitar",
+        "register": "Reg. com.", "name": "Denumire", "pieces": "Cant.", "price": "Preț unitar",
         "rate": "TVA %", "net": "Valoare fără TVA", "gross": "Valoare cu TVA", "discount": "reducere", "with_vat": "cu TVA",
-        "code": "cod", "tax_base": "Baza", "tax": "TVA", "total_net": "Total fără TVA", "total_vat": "Total TVA", "rounding": "Rotunjire",
+        "code": "cod", "tax_base": "Baza", "tax": "TVA",
+        "total_net": "Total fără TVA", "total_vat": "Total TVA", "rounding": "Rotunjire",
         "payable": "Total de plată", "credited": "Total stornat", "payment": "Plata", "paid": "achitată", "unpaid": "neachitată",
         "not_fiscal": "Acest document nu este factură fiscală.", "no_vat": "Furnizorul nu este înregistrat în scopuri de TVA.",
         "cash_on_delivery": "ramburs", "card": "card", "bank_transfer": "transfer bancar", "cash": "numerar",
@@ -39,9 +40,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "proforma_invoice": "Proforma invoice", "fiscal_invoice": "Invoice", "storno": "Credit note",
         "number": "No.", "issued": "Issued", "supplied": "Supplied", "due": "Due", "order": "Order",
         "corrects": "Corrects", "seller": "Seller", "buyer": "Buyer", "page": "Page", "tax_id": "Tax no.",
-        "register": "Trade register", "bank": "Bank", "name": "Item", "pieces": "Qty", "price": "Unit price",
+        "register": "Trade register", "name": "Item", "pieces": "Qty", "price": "Unit price",
         "rate": "VAT %", "net": "Amount excl. VAT", "gross": "Amount incl. VAT", "discount": "discount", "with_vat": "incl. VAT",
-        "code": "code", "tax_base": "Base", "tax": "VAT", "total_net": "Total excl. VAT", "total_vat": "Total VAT", "rounding": "Rounding",
+        "code": "code", "tax_base": "Base", "tax": "VAT",
+        "total_net": "Total excl. VAT", "total_vat": "Total VAT", "rounding": "Rounding",
         "payable": "Total to pay", "credited": "Total credited", "payment": "Payment", "paid": "paid", "unpaid": "not paid",
         "not_fiscal": "This document is not a tax invoice.", "no_vat": "The seller is not registered for VAT.",
         "cash_on_delivery": "cash on delivery", "card": "card", "bank_transfer": "bank transfer", "cash": "cash",
@@ -94,9 +96,9 @@ def check_logo(logo: bytes) -> str:
         raise InputError(f"the logo has more than {LARGEST_LOGO // 1_000_000} MB")
     if b"<svg" in logo[:2000]:
         return _checked_svg(logo)
-    from PIL import Image, UnidentifiedImageError
-
     from io import BytesIO
+
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(BytesIO(logo), formats=("PNG", "JPEG")) as image:
@@ -181,7 +183,7 @@ def _party(who: Party, content: Content, words: Mapping[str, str]) -> dict[str, 
         ", ".join(filter(None, [town, country])) if town else "",
         f"{words['phone']} {who.phone}" if who.phone else "",
         who.email,
-        f"{words['bank']} {who.bank}" if who.bank else "",
+        who.bank,
         f"IBAN {_iban(who.iban)}" if who.iban else "",
     ]
     return {"name": who.name, "lines": [line for line in lines if line]}
@@ -190,12 +192,12 @@ def _party(who: Party, content: Content, words: Mapping[str, str]) -> dict[str, 
 def _row(place: int, line: Line, content: Content, words: Mapping[str, str]) -> list[Any]:
     sub = [f"{words['code']} {line.sku}" if line.sku else ""]
     if line.discount:
-        sub.append(f"{words['discount']} {_money(line.discount, content)} {words['with_vat']}")
+        sub.append(f"{words['discount']} {_money(abs(line.discount), content)} {words['with_vat']}")
     return [
         str(place),
         {"name": line.name or line.sku, "sub": " · ".join(filter(None, sub))},
         _minus(str(line.quantity)) if line.kind != "discount" else "",
-        _money(line.unit_price, content),
+        _money(line.unit_price, content) if line.kind != "discount" else "",
         _rate(line.vat_rate),
         _money(line.net, content),
         _money(line.gross, content),
@@ -203,7 +205,7 @@ def _row(place: int, line: Line, content: Content, words: Mapping[str, str]) -> 
 
 
 def _totals(content: Content, words: Mapping[str, str]) -> list[list[str]]:
-    totals = [[words["total_net"], content.net], [words["total_vat"], content.vat]]
+    totals: list[list[Any]] = [[words["total_net"], content.net], [words["total_vat"], content.vat]]
     if content.rounding:
         totals.append([words["rounding"], content.rounding])
     return [[str(label), _money(Decimal(amount), content)] for label, amount in totals]

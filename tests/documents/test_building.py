@@ -42,7 +42,9 @@ def order(*lines: SnapshotLine, delivery: str = "0", discount: str = "0", buyer:
     )  # fmt: skip
 
 
-def invoice(snapshot: OrderSnapshot, *, language: str = "ro", issued_on: date = date(2026, 11, 24), seller: CompanySettings = SELLER) -> Content:
+def invoice(
+    snapshot: OrderSnapshot, *, language: str = "ro", issued_on: date = date(2026, 11, 24), seller: CompanySettings = SELLER
+) -> Content:
     return build_content(
         snapshot, kind="fiscal_invoice", number="FU 123", seller=seller, issued_on=issued_on, due_on=issued_on, language=language,  # type: ignore[arg-type]
     )  # fmt: skip
@@ -96,8 +98,17 @@ def test_a_return_of_an_older_sale_has_the_rate_of_its_invoice() -> None:
 
 def test_a_company_stands_with_its_cui_and_a_false_one_is_a_person_with_a_flag() -> None:
     firm = Buyer(name="Ion", company=True, company_name="Firma SRL", company_tax_id="RO 18547290", address=HOME)
-    good, bad = order(line(1, "10"), buyer=firm), order(line(1, "10"), buyer=Buyer(name="Ion", company=True, company_name="Firma SRL", company_tax_id="RO123", address=HOME))
-    assert (invoice(good).buyer.name, invoice(good).buyer.tax_id, flags_of(good, invoice(good))) == ("Firma SRL", "RO18547290", ())
+    good, bad = (
+        order(line(1, "10"), buyer=firm),
+        order(
+            line(1, "10"), buyer=Buyer(name="Ion", company=True, company_name="Firma SRL", company_tax_id="RO123", address=HOME)
+        ),
+    )
+    assert (invoice(good).buyer.name, invoice(good).buyer.tax_id, flags_of(good, invoice(good))) == (
+        "Firma SRL",
+        "RO18547290",
+        (),
+    )
     assert (invoice(bad).buyer.name, invoice(bad).buyer.tax_id, invoice(bad).buyer.company) == ("Ion", "", False)
     assert flags_of(bad, invoice(bad)) == ("buyer_tax_id_invalid",)
 
@@ -156,7 +167,9 @@ def test_a_whole_storno_is_minus_the_invoice(snapshot: OrderSnapshot) -> None:
     back = storno_content(content, None, number="FU 124", issued_on=date(2026, 12, 1))
     sums_hold(back)
     assert (back.net, back.vat, back.rounding, back.payable) == (-content.net, -content.vat, -content.rounding, -content.payable)
-    assert [(tax.rate, tax.base, tax.vat) for tax in back.taxes] == [(tax.rate, -tax.base, -tax.vat) for tax in content.taxes if tax.base or tax.vat]
+    assert [(tax.rate, tax.base, tax.vat) for tax in back.taxes] == [
+        (tax.rate, -tax.base, -tax.vat) for tax in content.taxes if tax.base or tax.vat
+    ]
 
 
 @settings(max_examples=60, deadline=None)

@@ -90,6 +90,18 @@ create table cloudsales.document_file (
 );
 comment on table cloudsales.document_file is 'A document''s PDF and e-invoice, made once from its content.';
 
+create table cloudsales.document_paper_due (
+    document_id     bigint primary key references cloudsales.document
+);
+comment on table cloudsales.document_paper_due is 'Documents whose files are still to be made: what is missing is found without reading all that were ever issued.';
+create function cloudsales.papers_to_make() returns trigger language plpgsql as $$
+begin
+    insert into cloudsales.document_paper_due (document_id) select document_id from after_rows;
+    return null;
+end $$;
+create trigger new_documents_need_papers after insert on cloudsales.document
+    referencing new table as after_rows for each statement execute function cloudsales.papers_to_make();
+
 create table cloudsales.document_submission (
     document_id     bigint primary key references cloudsales.document,
     state           text not null default 'due' check (state in ('due', 'sent', 'accepted', 'rejected', 'unknown')),
