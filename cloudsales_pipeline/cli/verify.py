@@ -1,4 +1,4 @@
-"""`cloudsales verify`: every rule of the catalogue, of stock and of orders, over everything there is."""
+"""`cloudsales verify`: every rule of the catalogue, of stock, of orders and of documents, over everything there is."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def verify(as_json: Json = False) -> None:
     """Recompute what must always hold, from the tables. Exit 1, with the rows, where something does not hold or could not run."""
     from cloudsales_pipeline.catalog.quality import check_catalogue
+    from cloudsales_pipeline.documents.quality import check_documents
     from cloudsales_pipeline.orders.quality import check_orders
     from cloudsales_pipeline.stock.quality import check_stock
 
     with project() as (settings, engine):
         results = {name: check_catalogue(engine, name) for name in settings.channels}
-        results[""] = (*check_stock(engine), *check_orders(engine, settings.channels))  # of all channels together
+        documents = check_documents(engine, settings.documents.unknown_after)
+        results[""] = (*check_stock(engine), *check_orders(engine, settings.channels), *documents)  # of all channels together
     rows = [_row(channel, result) for channel, checked in results.items() for result in checked]
     broken = [
         {"rule": result.rule, "channel": channel, **row}

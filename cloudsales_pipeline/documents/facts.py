@@ -91,9 +91,7 @@ MEANINGS: dict[str, tuple[FactType, str]] = {
 
 def facts_of(connection: Connection, order_ids: Sequence[int], now: datetime) -> dict[int, Facts]:
     """The facts of these orders by their ids, in one statement; an id that is no order's is left out."""
-    rows = connection.execute(
-        sa.text(steps(__package__, "facts")["facts"]), {"orders": list(order_ids), "now": now}
-    ).mappings()
+    rows = connection.execute(sa.text(steps(__package__, "facts")["facts"]), {"orders": list(order_ids), "now": now}).mappings()
     return {row["order_id"]: _facts(row) for row in rows}
 
 

@@ -30,7 +30,14 @@ from cloudsales_pipeline.documents.rules import CheckedRules, Judgement, check_r
 from cloudsales_pipeline.documents.snapshot import OrderSnapshot
 from cloudsales_pipeline.documents.snapshots import snapshots_of
 from cloudsales_pipeline.documents.waybill_intents import Intent, intend
-from cloudsales_pipeline.errors import CloudSalesError, DatabaseError, InputError, RefusedError, SettingsError, describe_unexpected
+from cloudsales_pipeline.errors import (
+    CloudSalesError,
+    DatabaseError,
+    InputError,
+    RefusedError,
+    SettingsError,
+    describe_unexpected,
+)
 from cloudsales_pipeline.orders.life import issue_goods
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.settings import Settings
@@ -242,9 +249,7 @@ def _by_rules(
     had: dict[int, set[str]],
     facts: dict[int, Facts],
 ) -> list[Draft]:
-    wanted = [
-        (order, kind) for order in orders if (kind := _kind_wanted(judged[order.order_id], had.get(order.order_id, set())))
-    ]
+    wanted = [(order, kind) for order in orders if (kind := _kind_wanted(judged[order.order_id], had.get(order.order_id, set())))]
     ids = [order.order_id for order, _ in wanted]
     snapshots = snapshots_of(connection, ids, zone=settings.timezone) if ids else {}
     return [
@@ -269,9 +274,7 @@ def _kind_wanted(judgement: Judgement, had: set[str]) -> Kind | None:
     return "proforma_invoice" if "proforma_invoice" in judgement.decisions and "proforma_invoice" not in had else None
 
 
-def _report(
-    connection: Connection, orders: Sequence[_Order], judged: dict[int, Judgement], refused: Sequence[Refused]
-) -> None:
+def _report(connection: Connection, orders: Sequence[_Order], judged: dict[int, Judgement], refused: Sequence[Refused]) -> None:
     """What could not be judged or built goes into quarantine; what could, out of it."""
     by_id = {order.order_id: order for order in orders}
     rows: list[tuple[_Order, str, dict[str, Any]]] = []
@@ -377,7 +380,9 @@ def _refuse_closed(connection: Connection, order: _Order, kind: DocumentKind) ->
     live = {row.kind: f"{row.series} {row.number}" for row in _run(connection, "live", orders=[order.order_id])}
     other = live.get(kind) or (live.get("fiscal_invoice") if kind == "proforma_invoice" else None)
     if other:
-        raise RefusedError(f"{what[0].upper()}{what[1:]} has {other}.", next_step="correct that first: cloudsales documents storno")
+        raise RefusedError(
+            f"{what[0].upper()}{what[1:]} has {other}.", next_step="correct that first: cloudsales documents storno"
+        )
 
 
 def _waybill(connection: Connection, settings: Settings, order: _Order, now: datetime) -> str:

@@ -193,5 +193,3 @@ def _fault(place: int, rule: DocumentRule, what: str) -> SettingsError:
         f"{where}documents.rules: rule {place}{name} {what}.",
         next_step="correct its `when`; cloudsales documents check says whether it is right",
     )
-
-

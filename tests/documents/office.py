@@ -22,7 +22,9 @@ UNPAID = {"issue": "proforma_invoice", "when": "payment_method == 'bank_transfer
 PAID = {"issue": "fiscal_invoice", "when": "paid", "name": "paid"}
 
 
-def office(settings: Settings, *rules: dict[str, Any], channels: dict[str, dict[str, Any]] | None = None, **documents: Any) -> Settings:
+def office(
+    settings: Settings, *rules: dict[str, Any], channels: dict[str, dict[str, Any]] | None = None, **documents: Any
+) -> Settings:
     """The test's settings with a company, these rules, and channels' own `documents:` sections."""
     made = {
         name: ChannelSettings.model_validate({"kind": "fashionup", "url": "http://127.0.0.1:9/v1", "documents": own})
