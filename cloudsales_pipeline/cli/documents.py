@@ -26,7 +26,7 @@ KINDS = ("proforma_invoice", "fiscal_invoice", "waybill")
 
 @app.callback()
 def documents() -> None:
-    """Invoices and waybills: which rules decide, what was issued, and what a person does by hand. Nothing issued is ever changed."""
+    """Invoices and waybills: which rules decide, what was issued, what a person does. Nothing issued is ever changed."""
 
 
 @app.command()
@@ -208,4 +208,5 @@ def _show(found: Explanation) -> None:
 
 
 def _summary(found: Replay) -> str:
-    return f"{found.orders} orders looked at, {found.same} as they are. Facts are as of now, not of the day: no history of them is kept."
+    looked = f"{found.orders} orders looked at, {found.same} of them as the rules say."
+    return f"{looked} Facts are as of now, not of the day: no history of them is kept."

@@ -22,8 +22,9 @@ from cloudsales_pipeline.documents.drafts import Draft
 def corrections_due(connection: Connection, order_ids: Sequence[int]) -> list[Draft]:
     """A storno for each of these orders, which are locked, whose live invoice says more than is true now.
 
-    A cancelled order's is corrected in whole; else by the pieces that came back and were looked at (restocked or scrapped), as far
-    as no earlier storno holds them. When all goods are back, the delivery goes back with them (Emergency Ordinance 34/2014, art. 13).
+    A cancelled order's is corrected in whole; else by the pieces that came back and were looked at (restocked or scrapped), as
+    far as no earlier storno holds them. When all goods are back, the delivery goes back with them (Emergency Ordinance 34/2014,
+    article 13).
     """
     drafts = [_by_what_happened(row) for row in _rows(connection, order_ids, whole=False)]
     return [draft for draft in drafts if draft is not None]

@@ -99,7 +99,7 @@ def check_series(settings: Settings) -> None:
             if users.setdefault(series, counter) != counter:
                 raise SettingsError(
                     f"The series {series} is used for {users[series]} and for {counter}; one of them is channel {channel}'s.",
-                    next_step="give each kind of document a series of its own, under documents.series or channels.NAME.documents.series",
+                    next_step="give each kind a series of its own, under documents.series or channels.NAME.documents.series",
                 )
 
 

@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.documents.facts import Facts, facts_of
-from cloudsales_pipeline.documents.issuing import BY_RULES, parts_of
+from cloudsales_pipeline.documents.issuing import parts_of
+from cloudsales_pipeline.documents.judging import BY_RULES
 from cloudsales_pipeline.documents.rules import CheckedRule, CheckedRules, check_rules, evaluate, judge
 from cloudsales_pipeline.errors import InputError
 from cloudsales_pipeline.outbox.files import File, read_file
@@ -38,7 +39,7 @@ class RuleSaid(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """An order, its rules, and its documents (kind, number, state, rule, cause). notes: why nothing is issued though a rule holds."""
+    """An order, its rules and its documents. notes: why nothing is issued though a rule holds."""
 
     facts: Facts
     rules: tuple[RuleSaid, ...]
@@ -116,8 +117,8 @@ def replay(
 ) -> Replay:
     """What today's rules would have issued on the orders placed since then, against what was issued.
 
-    The facts are those of now, since no history of them is kept: an order that has left is judged as one that has left. Each order
-    is judged as if it had no documents yet, and again with those that the first judging gave it, as in life.
+    The facts are those of now, since no history of them is kept: an order that has left is judged as one that has left. Each
+    order is judged as if it had no documents yet, and again with those that the first judging gave it, as in life.
 
     Raises:
         SettingsError: a rule is not usable.

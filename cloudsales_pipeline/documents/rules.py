@@ -4,7 +4,7 @@ A condition is an expression of `rule_engine`, which has no names but ours, and 
 memory is refused before it is parsed: comprehensions, powers, shifts, regular expressions, built-ins, numbers with exponents, and
 all attributes but a few of texts.
 
-What belongs here: the guard, the check and the judging. What does not: reading facts (`facts`), and acting on a decision (`issuing`).
+What belongs here: the guard, the check and the judging. What does not: reading facts (`facts`), and acting on it (`judging`).
 """
 
 from __future__ import annotations

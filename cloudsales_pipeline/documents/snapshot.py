@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 class BuyerAddress(Struct, frozen=True, kw_only=True):
-    """Where the invoice goes, as it came: the billing address, else the delivery's. `county` is a name or a code; any part may be empty."""
+    """The billing address as it came, else the delivery's. `county` is a name or a code; any part may be empty."""
 
     name: str = ""
     phone: str = ""
@@ -38,7 +38,7 @@ class Buyer(Struct, frozen=True, kw_only=True):
 
 
 class SnapshotLine(Struct, frozen=True, kw_only=True):
-    """A line with pieces that are not cancelled. Prices with VAT; `discount` of the whole line; `vat_rate` None: the channel says none."""
+    """What of a line is not cancelled. Prices with VAT; `discount` of the whole line; `vat_rate` None: the channel says none."""
 
     line_id: str  # the channel's
     position: int
