@@ -1,4 +1,4 @@
-"""`cloudsales verify`: every rule of the catalogue, of stock, orders and purchasing, over everything there is."""
+"""`cloudsales verify`: every rule of the catalogue, stock, orders, purchasing and documents, over everything there is."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def verify(as_json: Json = False) -> None:
     """Recompute what must always hold, from the tables. Exit 1, with the rows, where something does not hold or could not run."""
     from cloudsales_pipeline.catalog.quality import check_catalogue
+    from cloudsales_pipeline.documents.quality import check_documents
     from cloudsales_pipeline.orders.quality import check_orders
     from cloudsales_pipeline.purchasing.quality import check_purchasing
     from cloudsales_pipeline.stock.quality import check_stock
@@ -26,7 +27,13 @@ def verify(as_json: Json = False) -> None:
     with project() as (settings, engine):
         results = {name: check_catalogue(engine, name) for name in settings.channels}
         of_orders = check_orders(engine, settings.channels)
-        results[""] = (*check_stock(engine), *of_orders, *check_purchasing(engine, settings))  # of all channels together
+        of_documents = check_documents(engine, settings.documents.unknown_after)
+        results[""] = (
+            *check_stock(engine),
+            *of_orders,
+            *check_purchasing(engine, settings),
+            *of_documents,
+        )  # of all channels together
     rows = [_row(channel, result) for channel, checked in results.items() for result in checked]
     broken = [
         {"rule": result.rule, "channel": channel, **row}

@@ -8,7 +8,7 @@ and which happening may lead where (`states`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
@@ -31,7 +31,7 @@ from cloudsales_pipeline.orders.standing import (
     run,
     set_status,
 )
-from cloudsales_pipeline.orders.states import Happening, Status
+from cloudsales_pipeline.orders.states import Happening, Status, after
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.orders.writing import Told, tell
 from cloudsales_pipeline.settings import ChannelSettings
@@ -102,6 +102,50 @@ def _issue(connection: Connection, head: Head, reference: str | None, wanted: fr
     told = Told(ISSUED_KINDS[0] if sent else ISSUED_KINDS[1], head.reference, None, pieces, {"document": name})
     tell(connection, head.channel, [told])
     return Outcome(True, becomes if sent else head.status, pieces, note=f"under {name}")
+
+
+def issue_goods(connection: Connection, references: Mapping[int, str], *, now: datetime) -> dict[int, int]:
+    """What these orders hold leaves, in the caller's transaction, which has locked them in everybody's order and no levels yet.
+
+    For documents that take the goods along: what still waits stays behind, an order that holds nothing or may not be issued is
+    passed over, and so is a reference under which the order's goods left before.
+
+    Args:
+        references: order id → the document under which its goods leave, such as "FU 12".
+
+    Returns:
+        Pieces by order id; those passed over are not there.
+
+    Raises:
+        RefusedError: a movement of stock may not be posted. The caller's transaction must end without a commit.
+    """
+    found = heads_of(run(connection, "heads", orders=list(references)).all())
+    heads = [head for head in found if after(Status(head.status), Happening.ALL_ISSUED) == Status.ISSUED]
+    lines = [line for line in locked_lines(connection, heads) if line.reserved] if heads else []
+    issued = issuing.issue_all(connection, {line.owner: references[line.order_id] for line in lines}, now=now) if lines else {}
+    left = {head.order_id: issued[references[head.order_id]] for head in heads if issued.get(references[head.order_id])}
+    if left:
+        _sent_off(connection, [head for head in heads if head.order_id in left], references, left)
+    return left
+
+
+def _sent_off(connection: Connection, heads: Sequence[Head], references: Mapping[int, str], left: Mapping[int, int]) -> None:
+    """Write where these orders stand now that goods have left, and tell of it."""
+    wanting = {line.order_id for line in lines_of(connection, heads) if line.quantity != line.issued + line.cancelled}
+    run(connection, "set_issued", orders=[head.order_id for head in heads if head.order_id not in wanting])
+    for channel in dict.fromkeys(head.channel for head in heads):
+        told = [
+            Told(
+                ISSUED_KINDS[head.order_id in wanting],
+                head.reference,
+                None,
+                left[head.order_id],
+                {"document": references[head.order_id]},
+            )
+            for head in heads
+            if head.channel == channel
+        ]
+        tell(connection, channel, told)
 
 
 def _chosen(head: Head, lines: Sequence[Any], wanted: frozenset[str] | None) -> list[Any]:

@@ -94,6 +94,7 @@ where s.content is not null
   and not exists (select 1 from personal.message_file f join personal.message m using (message_id)
                   where f.file_id = s.file_id and m.erased_at is null)
   and not exists (select 1 from cloudsales.supplier_order_file k where k.file_id = s.file_id)
+  and not exists (select 1 from cloudsales.document_file k where k.file_id = s.file_id)
 
 -- step: tell
 insert into cloudsales.event (kind, detail)

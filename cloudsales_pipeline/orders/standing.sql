@@ -9,6 +9,9 @@ select cast(pg_current_xact_id() as text)
 
 -- step: transaction_ended_as
 select pg_xact_status(cast(:number as xid8))
+-- step: heads
+select order_id, channel, external_id, status, review, warehouses from cloudsales.sales_order
+where order_id = any (:orders) order by channel, external_id
 
 -- step: unpaid
 -- Orders not paid in time, the oldest first; whose goods have partly left is not among them. Locked in everybody's order.
@@ -39,6 +42,9 @@ where reference = :reference and kind = any (:kinds) and detail ? 'document' ord
 
 -- step: set_status
 update cloudsales.sales_order set status = :status where order_id = :order_id
+
+-- step: set_issued
+update cloudsales.sales_order set status = 'issued' where order_id = any (:orders)
 
 -- step: cancel_lines
 update cloudsales.sales_order_line set cancelled = quantity - issued where order_id = any (:orders) and cancelled <> quantity - issued

@@ -12,6 +12,12 @@ from cloudsales_pipeline.settings.channels import (
     StockRuleSettings,
 )
 from cloudsales_pipeline.settings.company import CompanySettings
+from cloudsales_pipeline.settings.documents import (
+    CourierSettings,
+    DocumentRule,
+    DocumentSettings,
+    SeriesSettings,
+)
 from cloudsales_pipeline.settings.messages import MessageSettings
 from cloudsales_pipeline.settings.model import (
     CatalogSettings,
@@ -31,13 +37,17 @@ __all__ = [
     "CatalogSettings",
     "ChannelSettings",
     "CompanySettings",
+    "CourierSettings",
     "DatabaseSettings",
+    "DocumentRule",
+    "DocumentSettings",
     "LimitSettings",
     "MessageSettings",
     "OrderSettings",
     "PurchasingSettings",
     "QualitySettings",
     "ReplenishmentSettings",
+    "SeriesSettings",
     "Settings",
     "StockRuleOverride",
     "StockRuleSettings",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, SecretStr
 
 from cloudsales_pipeline.errors import SettingsError
+from cloudsales_pipeline.settings.documents import ChannelDocumentSettings
 from cloudsales_pipeline.settings.sections import ExactShare, Name, Section, Share, Units
 
 
@@ -91,6 +92,7 @@ class ChannelSettings(Section):
     )
     stock: StockRuleSettings = StockRuleSettings()
     orders: OrderSettings = OrderSettings()
+    documents: ChannelDocumentSettings = ChannelDocumentSettings()
     limits: LimitSettings = LimitSettings()
     lag_objective: timedelta | None = Field(
         default=None, description="Where the channel's own differs from stock.lag_objective: a till that answers once a minute."

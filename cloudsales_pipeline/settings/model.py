@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from cloudsales_pipeline.errors import SettingsError
 from cloudsales_pipeline.settings.channels import ChannelSettings
 from cloudsales_pipeline.settings.company import CompanySettings
+from cloudsales_pipeline.settings.documents import CourierSettings, DocumentSettings
 from cloudsales_pipeline.settings.messages import MessageSettings
 from cloudsales_pipeline.settings.purchasing import PurchasingSettings, SupplierSettings
 from cloudsales_pipeline.settings.sections import Name, Section, Share
@@ -94,9 +95,8 @@ class Settings(Section):
     suppliers: dict[Name, SupplierSettings] = {}
     purchasing: PurchasingSettings = PurchasingSettings()
     messages: MessageSettings = MessageSettings()
-    # Sections of the file's contract whose stages are not built yet: accepted as they are, read by nothing.
-    documents: dict[str, Any] = {}
-    couriers: dict[str, Any] = {}
+    documents: DocumentSettings = DocumentSettings()
+    couriers: dict[Name, CourierSettings] = {}
 
     @field_validator("timezone")
     @classmethod
@@ -149,6 +149,16 @@ class Settings(Section):
                     f"goods are received in {receiving} (purchasing.receiving_warehouse), where orders of {name} reserve nothing"
                     f" ({', '.join(places)}); name a warehouse of theirs, or set channels.{name}.orders.add_shortages to false"
                 )
+
+    @model_validator(mode="after")
+    def _couriers_exist(self) -> Settings:
+        known = ", ".join(self.couriers) or "none"
+        for place, rule in enumerate(self.documents.rules, start=1):
+            if rule.courier is not None and rule.courier not in self.couriers:
+                raise ValueError(f"documents.rules: rule {place} names the courier {rule.courier}; known are: {known}")
+            if (rule.issue == "waybill") != (rule.courier is not None):
+                raise ValueError(f"documents.rules: rule {place}: a waybill needs a courier, and nothing else has one")
+        return self
 
     @model_validator(mode="after")
     def _inboxes_are_apart(self) -> Settings:

@@ -112,3 +112,18 @@ def _line_of(text: str, path: list[int | str]) -> int:
         else:
             break
     return line
+
+
+def place_in_file(path: list[int | str], value: str) -> str:
+    """`cloudsales.yaml, line 12: ` of a setting of the file in force, for errors that are found later; empty where the file does
+    not say `value` there, so that no wrong line is told.
+    """
+    file = settings_file()
+    try:
+        text = file.read_text(encoding="utf-8")
+        found: Any = yaml.safe_load(text)
+        for part in path:
+            found = found[part]
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError):
+        return ""
+    return f"{file.name}, line {_line_of(text, path)}: " if found == value else ""

@@ -7,7 +7,7 @@ orders stage), and what a movement must be (`movements`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -24,15 +24,27 @@ def issue(connection: Connection, owners: Sequence[str], *, reference: str, now:
     Raises:
         RefusedError: the reference was posted before. The caller's transaction must end without a commit.
     """
+    return sum(issue_all(connection, dict.fromkeys(owners, reference), now=now).values())
+
+
+def issue_all(connection: Connection, references: Mapping[str, str], *, now: datetime) -> Counter[str]:
+    """As `issue`, for many documents at once: owner → the document under which its pieces leave; pieces by document.
+
+    Raises:
+        RefusedError: a reference was posted before. The caller's transaction must end without a commit.
+    """
     _marks_follow(connection, "on")  # else the first half would show what is leaving as free
-    rows = connection.execute(sa.text(steps(__package__, "issuing")["end"]), {"owners": list(owners)}).all()
+    rows = connection.execute(sa.text(steps(__package__, "issuing")["end"]), {"owners": list(references)}).all()
     _marks_follow(connection, "off")
-    pieces: Counter[tuple[str, str]] = Counter()
+    pieces: Counter[tuple[str, str, str]] = Counter()
     for row in rows:
-        pieces[row.sku, row.warehouse] += row.quantity
-    sales = [Movement(reference, warehouse, sku, "sale", count) for (sku, warehouse), count in sorted(pieces.items())]
+        pieces[references[row.owner], row.sku, row.warehouse] += row.quantity
+    sales = [Movement(name, warehouse, sku, "sale", count) for (name, sku, warehouse), count in sorted(pieces.items())]
     post_all(connection, sales, now=now)
-    return sum(pieces.values())
+    left: Counter[str] = Counter()
+    for (name, _, _), count in pieces.items():
+        left[name] += count
+    return left
 
 
 def post_all(connection: Connection, movements: Sequence[Movement], *, now: datetime, then: Then = nothing) -> None:

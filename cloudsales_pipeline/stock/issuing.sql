@@ -4,6 +4,6 @@ select set_config('cloudsales.marks_follow', :value, true)
 with ended as (
     update cloudsales.reservation set state = 'issued', ended_at = clock_timestamp()
     where owner = any (:owners) and state = 'open'
-    returning product_id, warehouse, quantity
+    returning owner, product_id, warehouse, quantity
 )
-select p.sku, e.warehouse, e.quantity from ended e join cloudsales.product p using (product_id)
+select e.owner, p.sku, e.warehouse, e.quantity from ended e join cloudsales.product p using (product_id)

@@ -93,7 +93,7 @@ def test_init_twice_is_no_harm(monkeypatch: pytest.MonkeyPatch, config_file: Pat
     assert _call(monkeypatch, "init") == 0
     first = capsys.readouterr().out
     assert _call(monkeypatch, "init") == 0
-    assert capsys.readouterr().out == first == "The database is at version 0004; channels: fashionup.\n"
+    assert capsys.readouterr().out == first == "The database is at version 0006; channels: fashionup.\n"
 
 
 def test_the_database_url_is_for_psql(

@@ -1,0 +1,1 @@
+"""Couriers: the port, and an adapter for each company's API."""

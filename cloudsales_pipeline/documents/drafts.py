@@ -1,0 +1,181 @@
+"""Documents about to be issued: their series, their numbers, and the rows that they become.
+
+A number is taken last, when the document is known to be whole, and in the transaction that writes it: what fails leaves no gap
+(I-32), and the series' row is held for a few statements only.
+
+What belongs here: numbers and writing. What does not: which documents are wanted (`issuing`, `corrections`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy.engine import Connection
+
+from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.documents.content import Content, Kind
+from cloudsales_pipeline.documents.submission import submit_by
+from cloudsales_pipeline.errors import CloudSalesError, SettingsError
+from cloudsales_pipeline.outbox.numbering import take_numbers
+from cloudsales_pipeline.settings import Settings
+from cloudsales_pipeline.settings.documents import SeriesSettings
+
+Build = Callable[[str, date], Content]
+"""The document's content, given its number as printed and its day."""
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A document without a number.
+
+    Args:
+        build: raises CloudSalesError where there is nothing to issue.
+        flags: what a person should know of the content.
+        lines: of an invoice, the order's lines that it lists; a storno has none.
+        corrects: of a storno, the invoice; `whole`: nothing is left of that.
+    """
+
+    order_id: int
+    channel: str
+    external_id: str
+    kind: Kind
+    cause: str
+    build: Build
+    flags: Callable[[Content], tuple[str, ...]]
+    lines: tuple[str, ...] = ()
+    rule: str = ""
+    facts: dict[str, Any] = {}
+    corrects: int | None = None
+    whole: bool = False
+
+
+class Issued(Struct, frozen=True):
+    """A document that has its number."""
+
+    document_id: int
+    kind: str
+    number: str  # as printed: "FU 12"
+    order_id: int
+
+
+class Refused(Struct, frozen=True):
+    """A document that could not be built, and why; no number was taken for it."""
+
+    draft: Draft
+    why: str
+
+
+def series_of(settings: Settings, channel: str, kind: Kind) -> tuple[str, str]:
+    """(counter, series) of a kind on a channel: a storno without a series of its own takes the invoices' next number."""
+    found = series_settings(settings, channel)
+    if kind != "storno":
+        return kind, getattr(found, kind)
+    own = found.storno
+    return ("storno", own) if own and own != found.fiscal_invoice else ("fiscal_invoice", found.fiscal_invoice)
+
+
+def series_settings(settings: Settings, channel: str) -> SeriesSettings:
+    """The channel's own series, else everybody's."""
+    own = settings.channels[channel].documents.series if channel in settings.channels else None
+    return own or settings.documents.series
+
+
+def check_series(settings: Settings) -> None:
+    """A series is of one kind only, on all channels (I-33): else two documents could have the same number.
+
+    Raises:
+        SettingsError: one is used twice.
+    """
+    users: dict[str, str] = {}
+    kinds: tuple[Kind, ...] = ("proforma_invoice", "fiscal_invoice", "storno")
+    for channel in settings.channels:
+        for kind in kinds:
+            counter, series = series_of(settings, channel, kind)
+            if users.setdefault(series, counter) != counter:
+                raise SettingsError(
+                    f"The series {series} is used for {users[series]} and for {counter}; one of them is channel {channel}'s.",
+                    next_step="give each kind a series of its own, under documents.series or channels.NAME.documents.series",
+                )
+
+
+def write(
+    connection: Connection, settings: Settings, drafts: Sequence[Draft], *, today: date
+) -> tuple[list[Issued], list[Refused]]:
+    """Number and write these documents, in the caller's transaction, which has locked their orders.
+
+    A day is never before the series' last one, whatever the clock says (F-34).
+    """
+    whole, refused = _built(drafts, today)
+    groups: dict[tuple[str, str], list[tuple[Draft, Content]]] = {}
+    for draft, content in whole:
+        groups.setdefault(series_of(settings, draft.channel, draft.kind), []).append((draft, content))
+    rows = [row for key in sorted(groups) for row in _numbered(connection, *key, groups[key], today)]
+    if not rows:
+        return [], refused
+    made = connection.execute(
+        sa.text(steps(__package__, "issuing")["write"]),
+        {"rows": _json([{**row, "place": place} for place, row in enumerate(rows)]), "hand_over": settings.documents.hand_over},
+    )
+    return [Issued(row.document_id, row.kind, f"{row.series} {row.number}", row.order_id) for row in made], refused
+
+
+def _built(drafts: Sequence[Draft], today: date) -> tuple[list[tuple[Draft, Content]], list[Refused]]:
+    built, refused = [], []
+    for draft in drafts:
+        try:
+            built.append((draft, draft.build("?", today)))
+        except SettingsError:
+            raise
+        except CloudSalesError as error:
+            refused.append(Refused(draft, error.message))
+    return built, refused
+
+
+def _numbered(
+    connection: Connection, counter: str, series: str, built: Sequence[tuple[Draft, Content]], today: date
+) -> list[dict[str, Any]]:
+    numbers = take_numbers(connection, counter, series, today, len(built), yearly=False)
+    rows = []
+    for number, (draft, content) in enumerate(built, start=numbers.first):
+        printed = f"{series} {number}"
+        same_day = numbers.dated == today
+        done = msgspec.structs.replace(content, number=printed) if same_day else draft.build(printed, numbers.dated)
+        rows.append(_row(draft, done, series, number))
+    return rows
+
+
+def _row(draft: Draft, content: Content, series: str, number: int) -> dict[str, Any]:
+    fiscal = draft.kind != "proforma_invoice"
+    return {
+        "kind": draft.kind,
+        "series": series,
+        "number": number,
+        "order_id": draft.order_id,
+        "issued_on": content.issued_on,
+        "supplied_on": content.supplied_on,
+        "due_on": content.due_on,
+        "currency": content.currency,
+        "net": content.net,
+        "vat": content.vat,
+        "rounding": content.rounding,
+        "total": content.payable,
+        "language": content.language,
+        "corrects": draft.corrects,
+        "cause": draft.cause,
+        "rule": draft.rule,
+        "facts": draft.facts,
+        "flags": draft.flags(content),
+        "lines": draft.lines,
+        "submit_by": submit_by(content.issued_on) if fiscal else None,
+        "whole": draft.whole,
+        "content": content,
+    }
+
+
+def _json(rows: Sequence[dict[str, Any]]) -> str:
+    return json.dumps(msgspec.to_builtins(rows), ensure_ascii=False)

@@ -1,0 +1,151 @@
+-- Issuing documents. Locks are taken in one order: what is due, orders by (channel, id), numbers by series, levels of stock.
+
+-- step: channels_differ
+select exists (
+    select from unnest(cast(:channels as text[]), cast(:enabled as boolean[])) s (channel, enabled)
+    join cloudsales.channel using (channel) left join cloudsales.document_channel d using (channel)
+    where d.enabled is distinct from s.enabled
+) or exists (select from cloudsales.document_channel where enabled and channel <> all (cast(:channels as text[])))
+
+-- step: set_channels
+-- A channel that is switched on: its open orders are judged, and invoices of orders that ended meanwhile looked at.
+with said as (
+    select s.* from unnest(cast(:channels as text[]), cast(:enabled as boolean[])) s (channel, enabled) join cloudsales.channel using (channel)
+), changed as (
+    insert into cloudsales.document_channel as d (channel, enabled) select channel, enabled from said
+    on conflict (channel) do update set enabled = excluded.enabled where d.enabled <> excluded.enabled
+    returning channel, enabled
+), gone as (
+    update cloudsales.document_channel set enabled = false where enabled and channel <> all (cast(:channels as text[]))
+)
+insert into cloudsales.document_due (order_id)
+select o.order_id
+from cloudsales.sales_order o join changed c on c.channel = o.channel and c.enabled
+where o.status in ('new', 'paid')
+   or exists (select from cloudsales.document_live l where l.order_id = o.order_id and l.kind = 'fiscal_invoice')
+
+-- step: mark_open
+-- Open orders whose fiscal invoice is still to come, or whose waybill, and that are not due already.
+insert into cloudsales.document_due (order_id)
+select o.order_id
+from cloudsales.sales_order o join cloudsales.document_channel c on c.channel = o.channel and c.enabled
+where o.status in ('new', 'paid')
+  and not exists (select from cloudsales.document_due d where d.order_id = o.order_id)
+  and (not exists (select from cloudsales.document d where d.order_id = o.order_id and d.kind = 'fiscal_invoice')
+       or not exists (select from cloudsales.waybill w where w.order_id = o.order_id))
+
+-- step: take
+select d.due_id, d.order_id
+from cloudsales.document_due d
+join cloudsales.sales_order o using (order_id)
+join cloudsales.document_channel c on c.channel = o.channel and c.enabled
+order by d.due_id limit :most
+for update of d skip locked
+
+-- step: taken
+delete from cloudsales.document_due where due_id = any (:due)
+
+-- step: lock
+select order_id, channel, external_id, status from cloudsales.sales_order
+where order_id = any (:orders) order by channel, external_id for no key update
+
+-- step: lock_one
+select order_id, channel, external_id, status from cloudsales.sales_order
+where channel = :channel and external_id = :external_id for no key update
+
+-- step: had
+select order_id, array_agg(distinct kind) as kinds
+from (
+    select order_id, kind from cloudsales.document where order_id = any (:orders) and kind <> 'storno'
+    union all
+    select order_id, 'waybill' from cloudsales.waybill where order_id = any (:orders)
+) d
+group by order_id
+
+-- step: live
+select d.document_id, d.kind, d.series, d.number, d.order_id
+from cloudsales.document_live l join cloudsales.document d using (document_id)
+where l.order_id = any (:orders)
+
+-- step: to_correct
+-- Live fiscal invoices of these orders that something came back of, or whose order was cancelled; with all that was corrected before.
+select d.document_id, d.order_id, o.channel, o.external_id, o.status = 'cancelled' as cancelled, d.lines, c.content::text as content,
+       coalesce((select json_agg(sc.content order by s.document_id)
+                 from cloudsales.document s join personal.document_content sc using (document_id)
+                 where s.corrects = d.document_id), '[]')::text as before,
+       coalesce((select json_object_agg(i.external_line_id, i.restocked + i.scrapped)
+                 from cloudsales.sales_order_line i where i.order_id = d.order_id and i.restocked + i.scrapped > 0), '{}')::text as back
+from cloudsales.document_live l
+join cloudsales.document d using (document_id)
+join cloudsales.sales_order o on o.order_id = d.order_id
+join personal.document_content c using (document_id)
+where l.order_id = any (:orders) and l.kind = 'fiscal_invoice'
+  and (:whole or o.status = 'cancelled'
+       or exists (select from cloudsales.sales_order_line i where i.order_id = d.order_id and i.restocked + i.scrapped > 0))
+
+-- step: by_number
+select d.document_id, d.kind, d.order_id, o.channel, o.external_id, l.document_id is not null as live,
+       (select s.series || ' ' || s.number from cloudsales.document s where s.corrects = d.document_id order by s.document_id desc limit 1) as storno
+from cloudsales.document d
+join cloudsales.sales_order o using (order_id)
+left join cloudsales.document_live l using (document_id)
+where d.series = :series and d.number = :number
+
+-- step: write
+with asked as materialized (
+    select * from jsonb_to_recordset(cast(:rows as jsonb)) r (
+        place integer, kind text, series text, number integer, order_id bigint, issued_on date, supplied_on date, due_on date, currency text,
+        net numeric, vat numeric, rounding numeric, total numeric, language text, corrects bigint, cause text, rule text, facts jsonb,
+        flags text[], lines text[], submit_by date, whole boolean, content jsonb)
+), made as (
+    insert into cloudsales.document (kind, series, number, order_id, issued_on, supplied_on, due_on, currency, net, vat, rounding, total,
+                                     language, corrects, cause, rule, facts, flags, lines, submit_by)
+    select kind, series, number, order_id, issued_on, supplied_on, due_on, currency, net, vat, rounding, total,
+           language, corrects, cause, rule, facts, flags, lines, submit_by
+    from asked order by place
+    returning document_id, kind, series, number, order_id, corrects
+), live as (
+    insert into cloudsales.document_live (order_id, kind, document_id)
+    select order_id, kind, document_id from made where kind <> 'storno'
+), superseded as (
+    -- A proforma becomes the fiscal invoice; what is corrected in whole lives no more.
+    delete from cloudsales.document_live l
+    using made m join asked a on (a.kind, a.series, a.number) = (m.kind, m.series, m.number)
+    where (m.kind = 'fiscal_invoice' and l.order_id = m.order_id and l.kind = 'proforma_invoice')
+       or (a.whole and l.document_id = m.corrects)
+), content as (
+    insert into personal.document_content (document_id, content)
+    select m.document_id, a.content from made m join asked a on (a.kind, a.series, a.number) = (m.kind, m.series, m.number)
+), submission as (
+    insert into cloudsales.document_submission (document_id)
+    select document_id from made where kind in ('fiscal_invoice', 'storno')
+), handover as (
+    insert into cloudsales.document_handover (order_id, document_id, state)
+    select order_id, document_id, case when :hand_over then 'due' else 'not_needed' end from made
+), frozen as (
+    update cloudsales.sales_order o set frozen_at = clock_timestamp()
+    where o.frozen_at is null and o.order_id in (select order_id from made)
+), told as (
+    insert into cloudsales.event (kind, channel, reference, detail)
+    select 'document_issued', o.channel, o.channel || '/' || o.external_id,
+           jsonb_build_object('kind', m.kind, 'number', m.series || ' ' || m.number)
+    from made m join cloudsales.sales_order o using (order_id) order by m.document_id
+)
+select document_id, kind, series, number, order_id from made order by document_id
+
+-- step: quarantine
+insert into cloudsales.quarantine (stage, channel, reference, reason, detail)
+select 'documents', channel, reference, reason, detail
+from jsonb_to_recordset(cast(:rows as jsonb)) r (channel text, reference text, reason text, detail jsonb)
+on conflict (stage, channel, reference, reason) where resolved_at is null do update set detail = excluded.detail
+
+-- step: settle
+-- What was wrong with these orders, and is so no more.
+update cloudsales.quarantine q set resolved_at = now(), resolution = 'resolved'
+from cloudsales.sales_order o
+where q.stage = 'documents' and q.resolved_at is null and q.channel = o.channel and q.reference = o.external_id
+  and q.reason in ('rule_failed', 'document_refused', 'issue_failed') and o.order_id = any (:orders)
+  and q.reference || '/' || q.reason <> all (cast(:still as text[]))
+
+-- step: check_goods
+update cloudsales.sales_order set goods_checked_at = :now where order_id = :order_id and goods_checked_at is null
