@@ -31,6 +31,7 @@ COVERED_RULES = (  # rules of Dagster's checks whose matter is a finding of its 
     "messages_leave_in_time",
     "nothing_unclear",
     "nothing_unclear_lies",
+    "nothing_urgent_waits",
     "totals_add_up",
 )
 OF_REACH: tuple[FindingKind, ...] = ("push_held", "channel_unreached")
@@ -131,11 +132,11 @@ def look(
             if getattr(error, "connection_invalidated", False):
                 raise
             unread.update(dict.fromkeys(source, type(getattr(error, "orig", None) or error).__name__))  # never its text
-    _limit(connection, 0)
+    limit(connection, 0)
     return Reading(tuple(sorted(found, key=_order)), unread)
 
 
-def _limit(connection: Connection, seconds: float) -> None:
+def limit(connection: Connection, seconds: float) -> None:
     """How long a statement of this transaction may take; 0: as long as it wants."""
     milliseconds = str(int(seconds * 1000) + 1) if seconds else "0"
     connection.execute(sa.text("select set_config('statement_timeout', :limit, true)"), {"limit": milliseconds})

@@ -1,6 +1,6 @@
 """Telling operators: what can't wait at once, the rest in the day's digest, nothing twice.
 
-What belongs here: one transaction that looks, decides, queues the mails and notes what was told. What does not: sending (`outbox`).
+What belongs here: a transaction that looks, decides, queues the mails and notes what was told. What does not: sending (`outbox`).
 """
 
 from __future__ import annotations
