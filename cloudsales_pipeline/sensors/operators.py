@@ -22,8 +22,8 @@ REPORT_AGAIN_SECONDS = 3600.0
     minimum_interval_seconds=59,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Looks each minute what waits for a person, notes failed jobs and red checks, and queues an e-mail to the"
-    " operators of the settings: at once for what can't wait, a digest a day for the rest, nothing twice. Reports a change to what_waits at"
-    " once, and otherwise once an hour.",
+    " operators of the settings: at once for what can't wait, a digest a day for the rest, nothing twice. Reports a change to"
+    " what_waits at once, and otherwise once an hour.",
     tags={"stage": "operations"},
     asset_selection=dg.AssetSelection.assets(ASSET),
 )
