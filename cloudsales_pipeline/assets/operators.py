@@ -31,7 +31,7 @@ CHECK_SPEC = dg.AssetCheckSpec(CHECK, asset=ASSET, description="Nothing waits fo
     tags={"stage": "operations"},
     check_specs=[CHECK_SPEC],
 )
-def what_waits(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
+def what_waits(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult:  # type: ignore[type-arg] # with check_specs Dagster takes it bare
     """Look for what waits, and tell whom the settings name."""
     with clear_failures(), project.engine() as engine:
         from cloudsales_pipeline.operations.telling import tell_operators
