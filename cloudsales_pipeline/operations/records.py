@@ -67,9 +67,14 @@ def note_checks(connection: Connection, red: Sequence[RedCheck], now: datetime, 
     run(connection, "checks", rows=json.dumps([_plain(one) for one in red]), now=now, undecided=list(undecided))
 
 
-def note_alive(connection: Connection, now: datetime, runs_until: datetime) -> None:
-    """The daemon lives, and has read Dagster's runs so far."""
-    run(connection, "seen", now=now, detail=json.dumps({"runs_until": runs_until.isoformat()}))
+def note_read(connection: Connection, until: datetime) -> None:
+    """Dagster's runs were read until then."""
+    run(connection, "seen", process="record", now=until)
+
+
+def note_alive(connection: Connection, now: datetime) -> None:
+    """Dagster's daemon lives."""
+    run(connection, "seen", process="daemon", now=now)
 
 
 def run(connection: Connection, step: str, **values: object) -> sa.CursorResult[Any]:

@@ -37,8 +37,8 @@ on conflict (asset, rule) do update set warns = excluded.warns, rows_offending =
     where (c.warns, c.rows_offending) is distinct from (excluded.warns, excluded.rows_offending)
 
 -- step: seen
-insert into cloudsales.process_seen (process, seen_at, detail) values ('daemon', :now, cast(:detail as jsonb))
-on conflict (process) do update set seen_at = excluded.seen_at, detail = excluded.detail
+insert into cloudsales.process_seen (process, seen_at) values (:process, :now)
+on conflict (process) do update set seen_at = greatest(process_seen.seen_at, excluded.seen_at)
 
 -- step: read_until
-select (detail ->> 'runs_until')::timestamptz as runs_until from cloudsales.process_seen where process = 'daemon'
+select seen_at from cloudsales.process_seen where process = 'record'

@@ -24,11 +24,17 @@ WILL_RETRY = "dagster/will_retry"
 
 
 def note_dagster(
-    engine: Engine, instance: dg.DagsterInstance, now: datetime, checks: Iterable[dg.AssetCheckKey] | None = None
+    engine: Engine,
+    instance: dg.DagsterInstance,
+    now: datetime,
+    checks: Iterable[dg.AssetCheckKey] | None = None,
+    *,
+    by_daemon: bool = False,
 ) -> None:
     """Read Dagster's record of runs since the last look, and of checks, into our tables.
 
     Args:
+        by_daemon: the daemon looks: it lives.
         checks: all there are; None where the caller does not know them, and what is red stays as it was noted.
     """
     from cloudsales_pipeline.operations import records
@@ -43,7 +49,9 @@ def note_dagster(
         records.note_succeeded(connection, done)
         if checks is not None:
             records.note_checks(connection, red, now, undecided=undecided)
-        records.note_alive(connection, now, now)
+        records.note_read(connection, now)
+        if by_daemon:
+            records.note_alive(connection, now)
 
 
 def failed_runs(instance: dg.DagsterInstance, since: datetime) -> list[FailedRun]:

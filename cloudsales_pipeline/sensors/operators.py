@@ -34,7 +34,7 @@ def operators_told(context: dg.SensorEvaluationContext, project: Project) -> dg.
 
         now = datetime.now(UTC)
         checks = context.repository_def.asset_graph.asset_check_keys if context.repository_def else None
-        note_dagster(engine, context.instance, now, checks)
+        note_dagster(engine, context.instance, now, checks, by_daemon=True)
         told = tell_operators(engine, project.settings(), now=now)
     stand = sorted(f"{one.key}={one.severity}" for one in told.reading.findings)
     cursor = json.dumps({"stand": stand, "hour": int(time.time() // REPORT_AGAIN_SECONDS)})

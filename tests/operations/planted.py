@@ -84,7 +84,7 @@ CASES = (
     ),
     Case(
         "daemon_silent",
-        "insert into cloudsales.process_seen values ('daemon', now() - interval '31 minutes', '{}')",
+        "insert into cloudsales.process_seen values ('daemon', now() - interval '31 minutes')",
         "", "now", 1, "Dagster's daemon shows no sign of life, so nothing starts by itself",
         "cloudsales up", "update cloudsales.process_seen set seen_at = now()",
     ),

@@ -27,11 +27,9 @@ comment on table cloudsales.red_check is 'Checks in Dagster whose last evaluatio
 
 create table cloudsales.process_seen (
     process         text primary key,
-    seen_at         timestamptz not null,
-    detail          jsonb not null default '{}'
+    seen_at         timestamptz not null
 );
-comment on table cloudsales.process_seen is 'When a process that should always run was last alive: daemon (its sensor operators_told writes it each minute).';
-comment on column cloudsales.process_seen.detail is 'How far it has read Dagster''s record of runs.';
+comment on table cloudsales.process_seen is 'daemon: when Dagster''s daemon was last alive, written each minute by its sensor operators_told; record: until when Dagster''s record of runs was read.';
 
 create table cloudsales.operator_notice (
     finding         text primary key,
