@@ -104,6 +104,7 @@ def sync_channels(engine: Engine, settings: Settings) -> None:
     values = {
         "channels": list(settings.channels),
         "enabled": [channel.documents.enabled for channel in settings.channels.values()],
+        "hand_over": settings.documents.hand_over,
     }
 
     def work(connection: Connection) -> None:

@@ -4,7 +4,7 @@
 select exists (
     select from unnest(cast(:channels as text[]), cast(:enabled as boolean[])) s (channel, enabled)
     join cloudsales.channel using (channel) left join cloudsales.document_channel d using (channel)
-    where d.enabled is distinct from s.enabled
+    where (d.enabled, d.hands_over) is distinct from (s.enabled, :hand_over)
 ) or exists (select from cloudsales.document_channel where enabled and channel <> all (cast(:channels as text[])))
 
 -- step: set_channels
@@ -12,8 +12,9 @@ select exists (
 with said as (
     select s.* from unnest(cast(:channels as text[]), cast(:enabled as boolean[])) s (channel, enabled) join cloudsales.channel using (channel)
 ), changed as (
-    insert into cloudsales.document_channel as d (channel, enabled) select channel, enabled from said
-    on conflict (channel) do update set enabled = excluded.enabled where d.enabled <> excluded.enabled
+    insert into cloudsales.document_channel as d (channel, enabled, hands_over) select channel, enabled, :hand_over from said
+    on conflict (channel) do update set enabled = excluded.enabled, hands_over = excluded.hands_over
+        where (d.enabled, d.hands_over) <> (excluded.enabled, excluded.hands_over)
     returning channel, enabled
 ), gone as (
     update cloudsales.document_channel set enabled = false where enabled and channel <> all (cast(:channels as text[]))

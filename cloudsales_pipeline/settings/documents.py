@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
@@ -55,6 +56,9 @@ class DocumentSettings(Section):
         default=timedelta(minutes=30), description="A waybill or hand-over that is unclear for longer turns a check red."
     )
     hand_over: bool = Field(default=True, description="Whether channels are given the documents.")
+    e_invoice_folder: Path | None = Field(
+        default=None, description="Where e-invoices are written for who uploads them; none: a person fetches them."
+    )
     parcel_weight_grams: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=500, description="Of a piece whose product says no weight (column weight_grams of the catalogue's file)."
     )
