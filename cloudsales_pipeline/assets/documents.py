@@ -29,7 +29,7 @@ SECONDS = 120.0  # of handing over; what is left then is due at the next look
 @dg.asset(
     group_name="documents",
     deps=[dg.AssetDep(sales_orders, partition_mapping=dg.AllPartitionMapping())],
-    description="Proforma and fiscal invoices by your rules, and stornos of what was cancelled or came back: numbered without a gap,"
+    description="Proforma and fiscal invoices by your rules, stornos of what was cancelled or came back: numbered without gaps,"
     " frozen, as PDF and e-invoice, given to the order's channel. The sensor orders_to_judge starts this when an order's facts"
     " changed. `cloudsales documents get NUMBER` opens one.",
     kinds={"python", "postgres"},

@@ -69,9 +69,7 @@ class _Answer(Struct, frozen=True):
     reason: str | None = None
 
 
-def hand_over_due(
-    engine: Engine, channels: Sequence[str], open_channel: OpenChannel, *, seconds: float = 60.0
-) -> HandedOver:
+def hand_over_due(engine: Engine, channels: Sequence[str], open_channel: OpenChannel, *, seconds: float = 60.0) -> HandedOver:
     """Give these channels what is due, side by side, until nothing is or the time is over.
 
     Args:

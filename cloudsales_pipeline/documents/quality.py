@@ -55,9 +55,7 @@ WAYBILL_RULES: tuple[AuditRule, ...] = (
 DOCUMENT_RULES = (*INVOICE_RULES, *WAYBILL_RULES)
 
 
-def check_documents(
-    engine: Engine, settings: Settings, rules: Sequence[AuditRule] = DOCUMENT_RULES
-) -> tuple[RuleResult, ...]:
+def check_documents(engine: Engine, settings: Settings, rules: Sequence[AuditRule] = DOCUMENT_RULES) -> tuple[RuleResult, ...]:
     """Check all documents by these rules. Each sees one moment of the database, and reads every document there is."""
     values = {"unknown_after": settings.documents.unknown_after.total_seconds(), "zone": settings.timezone}
     return tuple(audit(engine, __package__, rule, values) for rule in rules)

@@ -23,7 +23,7 @@ from cloudsales_pipeline.documents.submission import (
     SubmissionUnclearError,
     TaxAuthority,
 )
-from cloudsales_pipeline.errors import CloudSalesError
+from cloudsales_pipeline.errors import CloudSalesError, InputError, RefusedError
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.settings import Settings
 
@@ -63,7 +63,33 @@ def submit_due(engine: Engine, authority: TaxAuthority | None, *, seconds: float
             counts[answer["outcome"]] += 1
         if all(answer["outcome"] == "again" for answer in answers):
             break  # the door is shut
-    return Submitted(**counts)
+    return Submitted(sent=counts["sent"], rejected=counts["rejected"], unknown=counts["unknown"], again=counts["again"])
+
+
+def e_invoices(connection: Connection, *, open_only: bool = False, limit: int = 200) -> list[dict[str, Any]]:
+    """Where e-invoices stand, by their last day; `open_only`: those that are neither sent nor accepted."""
+    return [dict(row) for row in _run(connection, "list", open_only=open_only, limit=limit).mappings()]
+
+
+def decide(engine: Engine, series: str, number: int, *, reference: str | None) -> str:
+    """A person's word on an e-invoice: it is there under `reference`, or (None) it is not, and is handed over again; its state.
+
+    Raises:
+        InputError: no such document, or one that needs no e-invoice.
+        RefusedError: it is with the authority already.
+    """
+
+    def work(connection: Connection) -> str:
+        found = _run(connection, "one", series=series, number=number).one_or_none()
+        if found is None:
+            raise InputError(f"There is no e-invoice {series} {number}.", next_step="see cloudsales documents e-invoices")
+        if found.state in ("sent", "accepted"):
+            raise RefusedError(f"{series} {number} is {found.state} already.")
+        state = "due" if reference is None else "sent"
+        _run(connection, "decide", document_id=found.document_id, state=state, reference=reference)
+        return state
+
+    return order_work(engine, work, doing="decide on an e-invoice")
 
 
 def _lease(connection: Connection) -> Any:

@@ -33,3 +33,28 @@ from jsonb_to_recordset(cast(:rows as jsonb)) u (document_id bigint, outcome tex
 join cloudsales.document d using (document_id) join cloudsales.sales_order o using (order_id)
 where u.outcome = 'rejected'
 on conflict (stage, channel, reference, reason) where resolved_at is null do update set detail = excluded.detail
+
+-- step: list
+select o.channel, o.external_id as order_id, d.kind, d.series || ' ' || d.number as number, d.issued_on, d.submit_by, s.state, s.reference, s.reason,
+       s.attempts, f.file_id is not null as made
+from cloudsales.document_submission s
+join cloudsales.document d using (document_id)
+join cloudsales.sales_order o using (order_id)
+left join cloudsales.document_file f on f.document_id = d.document_id and f.kind = 'xml'
+where not :open_only or s.state not in ('sent', 'accepted')
+order by s.state in ('sent', 'accepted'), d.submit_by, d.document_id limit :limit
+
+-- step: one
+select s.document_id, s.state from cloudsales.document_submission s join cloudsales.document d using (document_id)
+where d.series = :series and d.number = :number for update of s
+
+-- step: decide
+with said as (
+    update cloudsales.document_submission
+    set state = :state, reference = coalesce(:reference, reference), reason = null, attempts = 0, due_at = clock_timestamp(),
+        changed_at = clock_timestamp()
+    where document_id = :document_id returning document_id
+)
+update cloudsales.quarantine q set resolved_at = clock_timestamp(), resolution = 'resolved'
+from said join cloudsales.document d using (document_id)
+where q.stage = 'documents' and q.reason = 'e_invoice_rejected' and q.reference = d.series || ' ' || d.number and q.resolved_at is null

@@ -44,7 +44,7 @@ def issued_on(connection: Connection, today: date) -> int:
 
 
 def rows_of(connection: Connection, step: str, **values: Any) -> Rows:
-    """A table: today, by_rule, by_day (with `today`), last, last_waybills, unclear (with `limit`), waybills_by_state, couriers."""
+    """A table: today, by_rule, by_day (with `today`); last, last_waybills, unclear (`limit`); waybills_by_state, couriers."""
     return _rows(connection, step, **values)
 
 

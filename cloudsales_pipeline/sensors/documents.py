@@ -18,8 +18,8 @@ PAUSE = timedelta(minutes=2)
     job=issue_documents,
     minimum_interval_seconds=3,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Looks whether an order's facts changed, a file is still to be made, a waybill to be asked for, or a channel to be"
-    " given something, and starts issue_documents, one run at a time. Each hour also where a rule looks at an order's age.",
+    description="Looks whether orders changed, a file is to be made, a waybill to be asked for, or a channel to be given"
+    " something, and starts issue_documents, one run at a time. Each hour also where a rule looks at an order's age.",
     tags={"stage": "documents"},
 )
 def orders_to_judge(context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult | dg.SkipReason:

@@ -63,9 +63,7 @@ def _placed(settings: Settings, folder: Path) -> Settings:
 
     company = settings.company.model_copy(update={"logo": absolute(settings.company.logo)})
     documents = settings.documents.model_copy(update={"e_invoice_folder": absolute(settings.documents.e_invoice_folder)})
-    return settings.model_copy(
-        update={"data_dir": absolute(settings.data_dir), "company": company, "documents": documents}
-    )
+    return settings.model_copy(update={"data_dir": absolute(settings.data_dir), "company": company, "documents": documents})
 
 
 def _explain(error: ValidationError, file: Path, text: str) -> str:
