@@ -11,6 +11,7 @@ import dagster as dg
 
 from cloudsales_pipeline.assets.orders import sales_orders
 from cloudsales_pipeline.resources import metadata
+from cloudsales_pipeline.resources.document_links import links as links_to
 from cloudsales_pipeline.resources.failures import clear_failures
 from cloudsales_pipeline.resources.project import Project
 
@@ -74,6 +75,7 @@ def invoices_told(connection: "Connection", today: date, issued: "IssueResult", 
 
     standing = summary.standing_of(connection)
     days = summary.rows_of(connection, "by_day", today=today)
+    last = summary.rows_of(connection, "last", limit=SHOWN)
     colours = {"proforma_invoice": "#8c8c8c", "fiscal_invoice": "#2f6f4f", "storno": "#b5483a"}
     return {
         "dagster/row_count": summary.issued_on(connection, today),
@@ -85,7 +87,8 @@ def invoices_told(connection: "Connection", today: date, issued: "IssueResult", 
         **standing,
         "issued_today": metadata.table(summary.rows_of(connection, "today", today=today)),
         "today_by_rule": metadata.table(summary.rows_of(connection, "by_rule", today=today)),
-        "last_documents": metadata.table(summary.rows_of(connection, "last", limit=SHOWN)),
+        "last_documents": metadata.table(last),
+        **({"open": dg.MetadataValue.md(links)} if (links := links_to([str(row["number"]) for row in last])) else {}),
         "thirty_days": dg.MetadataValue.md(stacked_bars(days, "day", colours, what="documents", title="documents by day")),
         "look_next": dg.MetadataValue.text(
             "cloudsales documents get NUMBER; cloudsales documents explain CHANNEL ID;"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add these commands to the group."""
     app.command("hand-over")(hand_over)
+    app.command()(serve)
     app.command("e-invoices")(e_invoices)
     app.command("e-invoice")(e_invoice)
 
@@ -48,6 +49,19 @@ def hand_over(
         detail(f"{name}: {clean(error)}")
     if done.errors:
         raise typer.Exit(1)
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 3001,
+    host: Annotated[str, typer.Option(help="A loopback address: there is no sign-in.")] = "127.0.0.1",
+) -> None:
+    """Show the documents on a page of this machine, as `cloudsales up` does beside Dagster, until Ctrl-C or SIGTERM."""
+    from cloudsales_pipeline.cli.documents_page import shown
+    from cloudsales_pipeline.cli.processes import until_signal
+
+    with project() as (_, engine), until_signal() as stopping, shown(engine, host, port) as address:
+        typer.echo(f"Documents: {address}/documents. Ctrl-C ends it.")
+        stopping.wait()
 
 
 def e_invoices(

@@ -16,7 +16,7 @@ PAUSE = timedelta(minutes=2)
 
 @dg.sensor(
     job=issue_documents,
-    minimum_interval_seconds=3,
+    minimum_interval_seconds=4,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Looks whether orders changed, a file is to be made, a waybill to be asked for, or a channel to be given"
     " something, and starts issue_documents, one run at a time. Each hour also where a rule looks at an order's age.",
