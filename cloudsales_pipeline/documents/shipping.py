@@ -1,7 +1,7 @@
 """Asking a courier, and what its answer means for one waybill. No database.
 
-What belongs here: a parcel's data as a shipment, the calls, and every way they can end as an `Outcome`. What does not: claiming and
-storing (`waybills`), HTTP and a courier's words (`couriers`).
+What belongs here: a parcel's data as a shipment, the calls, and every way they can end as an `Outcome`. What does not: claiming
+and storing (`waybills`), HTTP and a courier's words (`couriers`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The database's side of making waybills: claims, and what became of each, with all that follows from it in the same transaction.
 
-What belongs here: the statements of waybills.sql and when each is right. What does not: calling couriers (`waybills`, `shipping`).
+What belongs here: the statements of waybills.sql and when each is right. What does not: calling couriers (`waybills`,
+`shipping`).
 
 A claim holds as long as its maker's database session: an advisory lock goes with it. What a killed maker leaves in `creating` may
 exist over there, so it becomes `unknown` and is looked up (F-24).
@@ -81,7 +82,7 @@ class Desk:
         if outcome.kind == "away":
             if row.attempts >= self.settings.documents.waybill_attempts:
                 return self._fail(connection, row, outcome, "waybill_given_up", now)
-            self._not_made(connection, row, "intended", outcome.reason, _later(row.attempts, outcome, now), now)
+            self._not_made(connection, row, "intended", outcome.reason, later(row.attempts, outcome, now), now)
             return "again"
         self._not_made(connection, row, "unknown", outcome.reason, now + self.settings.documents.look_up_after, now)
         return "unknown"
@@ -92,7 +93,7 @@ class Desk:
         if outcome.kind == "absent":
             self._not_made(connection, row, "intended", "not_found", now, now, looked_up=True)
             return "absent"
-        self._not_made(connection, row, "unknown", outcome.reason, _later(row.attempts, outcome, now), now, looked_up=True)
+        self._not_made(connection, row, "unknown", outcome.reason, later(row.attempts, outcome, now), now, looked_up=True)
         return "unknown"
 
     def fail_early(self, row: sa.Row[Any], what: str, now: datetime) -> str:
@@ -135,7 +136,7 @@ class Desk:
             run(connection, "settle", orders=[row.order_id])
             return "cancelled"
         reason = "cancel_refused" if outcome.kind == "refused" else "cancel_unclear"
-        run(connection, "not_cancelled", waybill_id=row.waybill_id, reason=reason, due_at=_later(row.attempts, outcome, now))
+        run(connection, "not_cancelled", waybill_id=row.waybill_id, reason=reason, due_at=later(row.attempts, outcome, now))
         if outcome.kind == "refused":
             detail = {"courier": self.courier, "number": row.number, "waybill": row.reference, "what": outcome.what}
             quarantine(connection, [(order_of(row), "cancel_refused", detail)])
@@ -210,10 +211,9 @@ def note_standing(connection: Connection, courier: str, outcome: Outcome, now: d
     if outcome.kind not in ("away", "unclear"):
         run(connection, "answers", courier=courier)
         return
-    asked = outcome.retry_at if outcome.retry_at and outcome.retry_at.tzinfo else now
     values = {
         "pause": FIRST_PAUSE.total_seconds() if outcome.kind == "away" else 0,
-        "until": min(asked, now + LATEST_RETRY),
+        "until": _asked_for(outcome, now),
         "longest": LONGEST_PAUSE.total_seconds(),
         "reason": outcome.reason,
     }
@@ -225,10 +225,15 @@ def order_of(row: sa.Row[Any]) -> Order:
     return Order(row.order_id, row.channel, row.external_id, row.status)
 
 
-def _later(attempts: int, outcome: Outcome, now: datetime) -> datetime:
-    wait = min(FIRST_RETRY * 2 ** min(max(attempts, 1) - 1, 10), LONGEST_RETRY)
-    asked = outcome.retry_at if outcome.retry_at and outcome.retry_at.tzinfo else now
-    return max(now + wait, min(asked, now + LATEST_RETRY))
+def later(attempts: int, outcome: Outcome, now: datetime) -> datetime:
+    """When to try one again: each pause is twice the last, and not before the courier said."""
+    wait = min(FIRST_RETRY * int(2 ** min(max(attempts, 1) - 1, 10)), LONGEST_RETRY)
+    return max(now + wait, _asked_for(outcome, now))
+
+
+def _asked_for(outcome: Outcome, now: datetime) -> datetime:
+    asked = outcome.retry_at
+    return min(asked, now + LATEST_RETRY) if asked and asked.tzinfo else now
 
 
 def run(connection: Connection, step: str, **values: Any) -> sa.CursorResult[Any]:

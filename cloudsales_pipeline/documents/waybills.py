@@ -137,7 +137,7 @@ def make_due(
         DatabaseError: the database can't be reached; what was being called for is looked up later.
     """
     result, deadline = WaybillResult(), clock() + seconds
-    moment = (lambda: now) if now else (lambda: datetime.now(UTC))
+    moment = clock_of(now)
     result.add(_tidy(engine, settings, moment()))
     with engine.connect() as connection:
         names = list(run(connection, "couriers", now=moment()).scalars())
@@ -153,6 +153,11 @@ def make_due(
         for one in serve:
             result.add(one.result())
     return result
+
+
+def clock_of(now: datetime | None) -> Callable[[], datetime]:
+    """Says that moment each time; none: what the clock says."""
+    return lambda: now if now is not None else datetime.now(UTC)
 
 
 def _tidy(engine: Engine, settings: Settings, now: datetime) -> dict[str, int]:

@@ -141,7 +141,13 @@ def breaks(_: Depot, __: Shipment) -> None:
 
 def with_couriers(settings: Settings, *rules: dict[str, Any], names: Sequence[str] = ("fan",), **documents: Any) -> Settings:
     """An office whose waybills go by these couriers."""
-    account = {"kind": "fan", "url": "http://127.0.0.1:9", "user_env": "FAN_USER", "password_env": "FAN_PASSWORD", "service": "Own"}
+    account = {
+        "kind": "fan",
+        "url": "http://127.0.0.1:9",
+        "user_env": "FAN_USER",
+        "password_env": "FAN_PASSWORD",
+        "service": "Own",
+    }
     couriers = {name: CourierSettings.model_validate(account) for name in names}
     return office(settings, *(rules or (BY_FAN,)), **documents).model_copy(update={"couriers": couriers})
 

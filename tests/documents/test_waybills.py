@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from cloudsales_pipeline.channels.port import Address
+from cloudsales_pipeline.documents.couriers.port import Created, Shipment
 from cloudsales_pipeline.documents.waybills import make_due
 from cloudsales_pipeline.orders.life import cancel_here
 from cloudsales_pipeline.settings import Settings
@@ -29,7 +35,8 @@ from tests.documents.depot import (
     with_couriers,
 )
 from tests.documents.office import quarantined
-from tests.orders.market import HOME, line, market, order, statuses, told
+from tests.killing import killed_at_each_step
+from tests.orders.market import line, market, order, statuses, told
 from tests.stock.shelf import levels, rows
 
 NOW = datetime.now().astimezone() + timedelta(hours=1)
@@ -48,7 +55,12 @@ def test_an_order_gets_its_waybill_with_its_buyer_and_what_follows_from_it(engin
     assert (result.created, result.failed, result.unknown) == (1, 0, 0)
     assert waybills(engine) == [("fashionup/FO1/1", "created", "F1")]
     sent = fan.shipments[0]
-    assert (sent.reference, sent.service, sent.name, sent.phone) == ("fashionup/FO1/1", "Standard", "Ana Câmpeanu", "+40700000001")
+    assert (sent.reference, sent.service, sent.name, sent.phone) == (
+        "fashionup/FO1/1",
+        "Standard",
+        "Ana Câmpeanu",
+        "+40700000001",
+    )
     assert (sent.address.county, sent.address.city, sent.address.street) == ("Cluj", "Cluj-Napoca", "Strada Teiului 3")
     assert (sent.weight_grams, sent.cash_on_delivery, sent.currency) == (1000, Decimal("219.99"), "RON")
     kept = rows(
@@ -208,17 +220,119 @@ def test_goods_leave_with_the_last_parcel_of_their_order(engine: Engine, setting
     assert make_due(engine, made, {"fan": fan}, now=after(minutes=5)).created == 1
     assert (levels(engine), statuses(engine)) == ({("CENTRAL", "R-1"): (1, 0)}, {"FO1": "issued"})
     assert [one.cash_on_delivery for one in fan.shipments] == [Decimal("419.99"), 0, 0]
-    assert rows(engine, "select distinct reference ~ 'waybill:fan F2' from cloudsales.stock_movement where quantity < 0") == [(True,)]
+    assert rows(engine, "select distinct reference ~ 'waybill:fan F2' from cloudsales.stock_movement where quantity < 0") == [
+        (True,)
+    ]
 
 
 # ------------------------------------------------------------------------------------------------ several at once, and kills
 
 
-class Lasting:
-    """A courier whose memory outlives the process that calls it: a file, a line for each waybill that it made."""
+class Lasting(Depot):
+    """A courier whose memory outlives the process that calls it: a file with a line for each waybill."""
 
     def __init__(self, file: Path) -> None:
+        super().__init__()
         self.file = file
 
-    def numbers(self) -> list[str]:
-        return self.file.read_text().split() if self.file.exists() else []
+    def numbers(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for text in self.file.read_text().splitlines() if self.file.exists() else []:
+            reference, number = text.split()
+            found.setdefault(reference, []).append(number)
+        return found
+
+    def work(self, shipment: Shipment) -> Created:
+        with self.file.open("a") as file:
+            file.write(f"{shipment.reference} {(number := 'K' + uuid.uuid4().hex)}\n")
+        return Created(number=number)
+
+    def find_by_reference(self, reference: str, day: date) -> Created | None:
+        return Created(number=numbers[0]) if (numbers := self.numbers().get(reference)) else None
+
+
+def test_f24_a_maker_killed_at_any_step_leaves_each_parcel_its_one_waybill(
+    engine: Engine, settings: Settings, database_url: URL, tmp_path: Path
+) -> None:
+    """I-37, I-41: SIGKILL before and after each statement, each commit, the call, and what the courier did in it."""
+    market(engine, {"R-1": 60})
+    made = with_couriers(settings, goods_leave_on="waybill")
+    fan = Lasting(tmp_path / "courier")
+
+    def also(count: Callable[..., None]) -> None:
+        def fault(_: Depot, shipment: Shipment) -> Created:
+            count("before the work")
+            created = fan.work(shipment)
+            count("after the work")
+            return created
+
+        fan.faults.append(fault)
+
+    def work(mine: Engine) -> None:
+        assert make_due(mine, made, {"fan": fan}, now=NOW).created <= 1
+
+    names: list[str] = []
+    intended(engine, made, order("FO0", line("R-1")))
+    for step in killed_at_each_step(database_url, work, also=also, told=names):
+        make_due(engine, made, {"fan": fan}, now=after(minutes=10))
+        assert rows(engine, "select distinct state from cloudsales.waybill") == [("created",)]
+        intended(engine, made, order(f"FO{step}", line("R-1"), minutes=step))
+    orders = len(rows(engine, "select 1 from cloudsales.sales_order"))
+    assert {"before the work", "after the work", "before COMMIT", "after COMMIT"} <= set(names)
+    assert (orders, [len(numbers) for numbers in fan.numbers().values()]) == (len(names) + 1, [1] * orders)
+    assert {state for _, state, _ in waybills(engine)} == {"created"}
+    assert levels(engine) == {("CENTRAL", "R-1"): (60 - orders, 0)}
+    assert len(told(engine, "waybill_created")) == orders
+
+
+def test_two_makers_at_once_make_each_parcel_once_and_a_slow_courier_holds_up_no_other(
+    engine: Engine, settings: Settings
+) -> None:
+    market(engine, {"R-1": 40})
+    other = BY_FAN | {"courier": "sameday", "when": "quantity == 2", "name": "two pieces"}
+    made = with_couriers(settings, other, BY_FAN, names=("fan", "sameday"))
+    intended(engine, made, *[order(f"FO{n}", line("R-1", 1 + n % 2), minutes=n) for n in range(16)])
+    fan_is_done, fan = threading.Event(), Depot()
+    waited: list[bool] = []
+    sameday = Depot("S", faults=[lambda _, __: waited.append(fan_is_done.wait(20))])
+
+    def make() -> int:
+        return make_due(engine, made, {"fan": fan, "sameday": sameday}, now=NOW).created
+
+    with ThreadPoolExecutor(2) as pool:
+        makers = [pool.submit(make) for _ in range(2)]
+        while len(fan.made) < 8 or sum(state == "created" for _, state, number in waybills(engine)) < 8:
+            assert not all(maker.done() for maker in makers)
+            time.sleep(0.02)
+        fan_is_done.set()
+        assert sum(maker.result() for maker in makers) == 16
+    assert waited == [True]
+    assert [len(numbers) for depot in (fan, sameday) for numbers in depot.made.values()] == [1] * 16
+
+
+def test_what_comes_after_another_took_over_is_set_aside_with_its_number(engine: Engine, settings: Settings) -> None:
+    """A call that outlasted its session and the look-up: its number belongs to nothing of ours, and a person hears of it."""
+    market(engine, {"R-1": 3})
+    made, late = with_couriers(settings), Depot("L")
+
+    def outlasts(depot: Depot, shipment: Shipment) -> None:
+        with engine.begin() as connection:
+            connection.execute(sa.text("update cloudsales.waybill set claimed_by = 'another', number = null"))
+
+    late.faults.append(outlasts)
+    intended(engine, made, order("FO1", line("R-1")))
+    assert make_due(engine, made, {"fan": late}, now=NOW).strayed == 1
+    assert (quarantined(engine), waybills(engine)) == ([("FO1", "waybill_strayed")], [("fashionup/FO1/1", "creating", None)])
+    assert make_due(engine, made, {"fan": late}, now=after(minutes=5)).left_behind == 1
+    assert make_due(engine, made, {"fan": late}, now=after(minutes=5)).created == 0
+    assert waybills(engine) == [("fashionup/FO1/1", "created", "L1")]
+
+
+def test_a_number_that_another_parcel_has_is_not_believed(engine: Engine, settings: Settings) -> None:
+    market(engine, {"R-1": 3})
+    made, fan = with_couriers(settings), Depot(faults=[lambda *_: Created(number="X"), lambda *_: Created(number="X")])
+    intended(engine, made, order("FO1", line("R-1")), order("FO2", line("R-1"), minutes=1))
+    result = make_due(engine, made, {"fan": fan}, now=NOW)
+    assert (result.created, result.strayed) == (1, 1)
+    assert waybills(engine) == [("fashionup/FO1/1", "created", "X"), ("fashionup/FO2/1", "unknown", None)]
+    assert quarantined(engine) == [("FO2", "number_taken")]
