@@ -65,6 +65,14 @@ class DocumentSettings(Section):
     heaviest_parcel_grams: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
         default=30_000, description="What is heavier goes in several parcels."
     )
+    look_up_after: timedelta = Field(
+        default=timedelta(minutes=2),
+        description="So long after an unclear call the courier is asked whether it made the waybill: it may be at it still.",
+    )
+    waybill_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20, description="How often a courier that is away is asked for a waybill before a person has to look."
+    )
+    track_for: timedelta = Field(default=timedelta(days=30), description="Parcels made longer ago are not asked about any more.")
 
 
 class CourierSettings(Section):

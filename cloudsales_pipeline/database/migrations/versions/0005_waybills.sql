@@ -30,14 +30,19 @@ create table cloudsales.waybill (
     tracked_at      timestamptz,
     ended_at        timestamptz,
     label_file_id   bigint references personal.stored_file,
+    label_attempts  smallint not null default 0,
+    label_due_at    timestamptz not null default clock_timestamp(),
     check (state in ('intended', 'creating', 'unknown', 'failed', 'cancelled') or number is not null)
 );
 create unique index waybill_live on cloudsales.waybill (order_id, parcel) where state not in ('failed', 'cancelled');
 create unique index waybill_number on cloudsales.waybill (courier, number) where number is not null;
-create index waybill_due on cloudsales.waybill (due_at, waybill_id) where state in ('intended', 'creating', 'unknown');
+create index waybill_due on cloudsales.waybill (courier, due_at, waybill_id) where state in ('intended', 'creating', 'unknown');
+create index waybill_unlabelled on cloudsales.waybill (courier, label_due_at) where state = 'created' and label_file_id is null;
 create index waybill_to_track on cloudsales.waybill (courier, tracked_at nulls first) where state in ('created', 'shipped', 'in_locker');
 comment on table cloudsales.waybill is 'Waybills (AWB): one live one for each parcel of an order (I-37).';
 comment on column cloudsales.waybill.service is 'The courier''s service that the rule asks for; empty: the one of the courier''s settings.';
+comment on column cloudsales.waybill.due_at is 'Not to be created, looked up or cancelled before; also how long who looks it up keeps others from it.';
+comment on column cloudsales.waybill.claimed_by is 'Who called the courier last, and claimed_at when that call began.';
 comment on column cloudsales.waybill.reference is 'Ours, stored before the courier is called: what an unclear answer is looked up by.';
 comment on column cloudsales.waybill.state is 'intended; creating: a call is under way; created; unknown: it may exist over there, and blocks another until it is looked up; failed: the courier refused; cancelled; then by tracking shipped, in_locker, delivered, returned, lost.';
 
