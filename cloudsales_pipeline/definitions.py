@@ -3,7 +3,7 @@
 import dagster as dg
 
 from cloudsales_pipeline.assets.catalog import catalog, catalog_plan
-from cloudsales_pipeline.assets.documents import invoices
+from cloudsales_pipeline.assets.documents import invoices, waybills
 from cloudsales_pipeline.assets.jobs import JOBS
 from cloudsales_pipeline.assets.listing import (
     fashionup_marketplace,
@@ -19,7 +19,7 @@ from cloudsales_pipeline.assets.stock_files import store_movements
 from cloudsales_pipeline.assets.stock_reconciliation import channel_offers
 from cloudsales_pipeline.assets.stock_snapshot import stock_snapshot
 from cloudsales_pipeline.checks.catalog import catalogue_audit, plan_audit
-from cloudsales_pipeline.checks.documents import invoices_audit
+from cloudsales_pipeline.checks.documents import invoices_audit, waybills_audit
 from cloudsales_pipeline.checks.listing import every_channel_imported_lately
 from cloudsales_pipeline.checks.messages import messages_audit
 from cloudsales_pipeline.checks.orders import orders_audit
@@ -61,6 +61,7 @@ defs = dg.Definitions(
         supplier_orders,
         # documents
         invoices,
+        waybills,
         # messages
         messages,
     ],
@@ -75,6 +76,7 @@ defs = dg.Definitions(
         orders_audit,
         purchasing_audit,
         invoices_audit,
+        waybills_audit,
         messages_audit,
     ],
     jobs=JOBS,

@@ -3,6 +3,7 @@
 What belongs here: calling the stage and telling what came of it, without a word of who bought. What does not: any rule.
 """
 
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -18,8 +19,10 @@ from cloudsales_pipeline.resources.project import Project
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
+    from cloudsales_pipeline.documents.couriers.port import Courier
     from cloudsales_pipeline.documents.handing import HandedOver
     from cloudsales_pipeline.documents.judging import IssueResult
+    from cloudsales_pipeline.documents.waybills import WaybillResult
     from cloudsales_pipeline.settings import Settings
 
 SHOWN = 50
@@ -62,7 +65,7 @@ def hand_over(context: dg.AssetExecutionContext, project: Project, engine: "Engi
     """Give channels what is due; a channel that can't be told is a warning, and is told later."""
     from cloudsales_pipeline.documents.handing import hand_over_due
 
-    handed = hand_over_due(engine, list(settings.channels), lambda name: project.channel(name, engine), seconds=SECONDS)
+    handed = hand_over_due(engine, settings, lambda name: project.channel(name, engine), seconds=SECONDS)
     for name, error in handed.errors.items():
         context.log.warning("%s can't be given documents now: %s", name, error)
     return handed
@@ -99,3 +102,58 @@ def invoices_told(connection: "Connection", today: date, issued: "IssueResult", 
 
 def _invoices(issued: "IssueResult") -> int:
     return issued.proforma_invoices + issued.fiscal_invoices
+
+
+@dg.asset(
+    group_name="documents",
+    deps=[invoices],
+    description="Waybills by your rules: ordered from the courier once each under our reference, looked up where an answer was"
+    " unclear, labelled, and followed until the parcel is delivered or back. Channels hear of number and way. The sensor"
+    " orders_to_judge starts this.",
+    kinds={"python", "postgres"},
+    owners=["team:operations"],
+    tags={"stage": "documents"},
+)
+def waybills(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
+    """Make what is due, fetch labels, ask where parcels are, tell the channels."""
+    with clear_failures(), project.engine() as engine:
+        from cloudsales_pipeline.documents.couriers.registry import open_courier
+        from cloudsales_pipeline.documents.labels import fetch_due
+        from cloudsales_pipeline.documents.tracking import track_due
+        from cloudsales_pipeline.documents.waybills import make_due
+
+        settings = project.settings()
+
+        def courier(name: str) -> "Courier":
+            return open_courier(name, settings.couriers[name], database=engine)
+
+        made = make_due(engine, settings, courier)
+        labels = fetch_due(engine, settings, courier)
+        tracked = track_due(engine, settings, courier)
+        for name, complaint in {**made.complaints, **labels.complaints, **tracked.complaints}.items():
+            context.log.warning("The courier %s can't be used: %s", name, complaint)
+        handed = hand_over(context, project, engine, settings)
+        with engine.connect() as connection:
+            told = waybills_told(connection, made, handed)
+    return dg.MaterializeResult(metadata={**told, "labels": labels.labelled, "events": tracked.events})
+
+
+def waybills_told(connection: "Connection", made: "WaybillResult", handed: "HandedOver") -> dict[str, Any]:
+    """What this run did, and how waybills stand."""
+    from cloudsales_pipeline.documents import summary
+
+    standing = summary.rows_of(connection, "waybills_by_state")
+    return {
+        "dagster/row_count": sum(row["parcels"] for row in standing),
+        **metadata.described(connection, "waybill"),
+        **{one.name: getattr(made, one.name) for one in fields(made) if one.name != "complaints"},
+        "handed_over": handed.given + handed.had,
+        "states_told": handed.states,
+        "parcels": metadata.table(standing),
+        "nobody_knows": metadata.table(summary.rows_of(connection, "unclear", limit=SHOWN)),
+        "last_waybills": metadata.table(summary.rows_of(connection, "last_waybills", limit=SHOWN)),
+        "couriers": metadata.table(summary.rows_of(connection, "couriers")),
+        "look_next": dg.MetadataValue.text(
+            "cloudsales waybills list --state unknown; cloudsales waybills show REFERENCE; analytics.waybill"
+        ),
+    }

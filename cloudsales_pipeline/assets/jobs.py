@@ -131,7 +131,7 @@ review_requirement = dg.define_asset_job(
 
 issue_documents = dg.define_asset_job(
     "issue_documents",
-    selection=dg.AssetSelection.assets("invoices"),
+    selection=dg.AssetSelection.assets("invoices", "waybills"),
     description="Judge orders whose facts changed, issue invoices, stornos and waybills by your rules, make their files, and give"
     " them to the channels. The sensor orders_to_judge starts it by itself.",
     tags={"stage": "documents", SLOT_TAG: "issue_documents"},

@@ -42,7 +42,7 @@ def hand_over(
             finally:
                 channel.close()
 
-        done = hand_over_due(engine, list(settings.channels), opened)
+        done = hand_over_due(engine, settings, opened)
     row = {name: getattr(done, name) for name in done.__struct_fields__ if name != "errors"}
     print_rows([{"put_back": again, **row}], as_json=as_json, title="Handed over")
     for name, error in done.errors.items():

@@ -30,6 +30,7 @@ from cloudsales_pipeline.channels.port import OrderDocument, OrderStatus, SalesC
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.errors import CloudSalesError
 from cloudsales_pipeline.orders.units import order_work
+from cloudsales_pipeline.settings import Settings
 
 BATCH = 20
 LEASE_SECONDS = 180.0
@@ -69,22 +70,22 @@ class _Answer(Struct, frozen=True):
     reason: str | None = None
 
 
-def hand_over_due(engine: Engine, channels: Sequence[str], open_channel: OpenChannel, *, seconds: float = 60.0) -> HandedOver:
-    """Give these channels what is due, side by side, until nothing is or the time is over.
+def hand_over_due(engine: Engine, settings: Settings, open_channel: OpenChannel, *, seconds: float = 60.0) -> HandedOver:
+    """Give channels what is due, side by side, until nothing is or the time is over. What is due on others than the settings'
+    channels waits.
 
     Args:
-        channels: names in the settings; what is due on others waits.
         open_channel: a context manager for a channel's adapter. What keeps one from being opened is its own failure alone.
         seconds: after which no further call is begun.
     """
     with engine.connect() as connection:
-        due = [row.channel for row in _run(connection, "channels_due") if row.channel in channels]
+        due = [row.channel for row in _run(connection, "channels_due") if row.channel in settings.channels]
     if not due:
         return HandedOver()
     deadline = time.monotonic() + seconds
     total = HandedOver()
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="cloudsales-hand") as pool:
-        for done in pool.map(lambda name: _one_channel(engine, name, open_channel, deadline), due):
+        for done in pool.map(lambda name: _one_channel(engine, settings, name, open_channel, deadline), due):
             total += done
     return total
 
@@ -98,19 +99,24 @@ def try_refused_again(engine: Engine) -> int:
     return order_work(engine, work, doing="hand over again")
 
 
-def _one_channel(engine: Engine, name: str, open_channel: OpenChannel, deadline: float) -> HandedOver:
+def _one_channel(engine: Engine, settings: Settings, name: str, open_channel: OpenChannel, deadline: float) -> HandedOver:
     try:
         with open_channel(name) as channel:
-            done = _papers(engine, channel, deadline)
+            done = _papers(engine, channel, settings, deadline)
             return done if done.errors else done + _states(engine, channel, deadline)
     except CloudSalesError as error:
         return HandedOver(errors={name: error.message})
 
 
-def _papers(engine: Engine, channel: SalesChannel, deadline: float) -> HandedOver:
+def _papers(engine: Engine, channel: SalesChannel, settings: Settings, deadline: float) -> HandedOver:
     def give(row: Any) -> _Answer:
+        courier = settings.couriers.get(row.courier or "")
         document = OrderDocument(
-            KINDS.get(row.kind, row.kind), row.number, content=row.content, courier=row.courier, tracking_url=row.tracking_url
+            KINDS.get(row.kind, row.kind),
+            row.number,
+            content=row.content,
+            courier=row.courier,
+            tracking_url=courier.tracking_link(row.number) if courier else None,
         )
         return _Answer(row.row_id, "given" if channel.attach_document(row.external_id, document) else "had")
 

@@ -32,7 +32,7 @@ with ready as materialized (
     returning h.handover_id, h.order_id, h.document_id, h.waybill_id, h.attempts
 )
 select l.handover_id as row_id, o.external_id, l.attempts, coalesce(d.kind, 'waybill') as kind,
-       coalesce(d.series || ' ' || d.number, w.number) as number, s.content, w.courier, w.tracking_url
+       coalesce(d.series || ' ' || d.number, w.number) as number, s.content, w.courier
 from leased l
 join cloudsales.sales_order o using (order_id)
 left join cloudsales.document d using (document_id)

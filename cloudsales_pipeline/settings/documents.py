@@ -6,6 +6,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 
@@ -75,6 +76,13 @@ class DocumentSettings(Section):
     track_for: timedelta = Field(default=timedelta(days=30), description="Parcels made longer ago are not asked about any more.")
 
 
+TRACKING_PAGES = {
+    "fan": "https://www.fancourier.ro/awb-tracking/?tracking={number}",
+    "sameday": "https://sameday.ro/#awb={number}",
+}
+"""The couriers' public pages (2026), by kind."""
+
+
 class CourierSettings(Section):
     """One courier account."""
 
@@ -88,6 +96,13 @@ class CourierSettings(Section):
     label_format: Literal["A4", "A6"] = "A6"
     track_every: timedelta = timedelta(minutes=15)
     requests_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 120
+    tracking_url: Annotated[str, Field(pattern=r"^https?://[^\s{}]*\{number\}[^\s{}]*$")] | None = Field(
+        default=None, description="Where a buyer sees the parcel, with {number} in it; none: the courier's usual page."
+    )
+
+    def tracking_link(self, number: str) -> str:
+        """Where the buyer of this parcel sees where it is."""
+        return (self.tracking_url or TRACKING_PAGES[self.kind]).replace("{number}", quote(number, safe=""))
 
     def credentials(self) -> tuple[str, SecretStr]:
         """User and password from the environment.

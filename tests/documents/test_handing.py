@@ -62,8 +62,8 @@ class Desk(FakeChannel):
         yield self
 
 
-def given(engine: Engine, desk: Desk) -> HandedOver:
-    return hand_over_due(engine, ["fashionup"], desk.opened)
+def given(engine: Engine, desk: Desk, made: Settings) -> HandedOver:
+    return hand_over_due(engine, made, desk.opened)
 
 
 def later(engine: Engine) -> None:
@@ -87,14 +87,14 @@ def test_an_invoice_waits_for_its_pdf_and_then_goes_to_the_channel_once_with_the
     engine: Engine, made: Settings
 ) -> None:
     desk = Desk()
-    first = given(engine, desk)
+    first = given(engine, desk, made)
     assert (first.given, first.states) == (0, 2)
     make_missing(engine, made)
-    assert given(engine, desk).given == 2
+    assert given(engine, desk, made).given == 2
     assert sorted(desk.kept) == [("FO1", "fiscal_invoice", "FU 1"), ("FO2", "fiscal_invoice", "FU 2")]
     assert all(content and content.startswith(b"%PDF") for content in desk.kept.values())
     assert desk.states == [("FO1", "processing"), ("FO2", "processing")]
-    assert given(engine, desk) == HandedOver()
+    assert given(engine, desk, made) == HandedOver()
     assert desk.asked == 4
 
 
@@ -104,11 +104,11 @@ def test_f24_a_document_that_arrived_before_its_giver_was_killed_is_given_again_
     make_missing(engine, made)
     desk = Desk(OutcomeUnknownError("no answer", channel="fashionup"))
     desk.kept["FO1", "fiscal_invoice", "FU 1"] = b"%PDF it arrived"
-    first = given(engine, desk)
+    first = given(engine, desk, made)
     assert (first.given, first.had, first.again) == (1, 0, 1)
-    assert given(engine, desk) == HandedOver()  # not before its pause is over
+    assert given(engine, desk, made) == HandedOver()  # not before its pause is over
     later(engine)
-    assert (given(engine, desk).had, len(desk.kept)) == (1, 2)
+    assert (given(engine, desk, made).had, len(desk.kept)) == (1, 2)
     assert rows(engine, "select state, attempts from cloudsales.document_handover order by document_id") == [
         ("done", 2),
         ("done", 1),
@@ -118,25 +118,25 @@ def test_f24_a_document_that_arrived_before_its_giver_was_killed_is_given_again_
 def test_a_channel_that_is_away_is_left_alone_and_all_is_given_when_it_is_back(engine: Engine, made: Settings) -> None:
     make_missing(engine, made)
     desk = Desk(UNREACHABLE)
-    first = given(engine, desk)
+    first = given(engine, desk, made)
     assert (first.given, first.again, desk.asked) == (0, 2, 1)
     assert "no answer" in first.errors["fashionup"]
     later(engine)
-    assert given(engine, desk).given == 2
+    assert given(engine, desk, made).given == 2
 
 
 def test_what_the_channel_refuses_is_for_a_person_and_can_be_given_again(engine: Engine, made: Settings) -> None:
     make_missing(engine, made)
     desk = Desk(ChannelRefusedError("no such order", channel="fashionup", status=404))
-    first = given(engine, desk)
+    first = given(engine, desk, made)
     assert (first.given, first.refused) == (1, 1)
     assert quarantined(engine) == [("FU 1", "handover_refused")]
     red = {one.rule: one.offending_rows for one in check_documents(engine, made) if not one.passed}
     assert red["handed_over_in_time"] == 1
     later(engine)
-    assert given(engine, desk) == HandedOver()
+    assert given(engine, desk, made) == HandedOver()
     assert try_refused_again(engine) == 1
-    assert given(engine, desk).given == 1
+    assert given(engine, desk, made).given == 1
     assert quarantined(engine) == []
 
 
@@ -147,13 +147,14 @@ def test_a_channel_that_is_not_to_be_given_documents_is_not_asked(engine: Engine
     issue_due(engine, made, now=NOON)
     make_missing(engine, made)
     desk = Desk()
-    assert given(engine, desk) == HandedOver()
+    assert given(engine, desk, made) == HandedOver()
     assert desk.asked == 0
 
 
 def test_a_channel_that_left_the_settings_does_not_hold_up_the_others(engine: Engine, made: Settings) -> None:
     make_missing(engine, made)
-    assert hand_over_due(engine, ["another"], Desk().opened) == HandedOver()
+    elsewhere = made.model_copy(update={"channels": {"another": made.channels["fashionup"]}})
+    assert hand_over_due(engine, elsewhere, Desk().opened) == HandedOver()
 
 
 def test_e_invoices_are_written_into_the_folder_whole_and_once(engine: Engine, made: Settings, tmp_path: Path) -> None:
@@ -222,3 +223,52 @@ def test_the_last_day_for_an_e_invoice_turns_the_check_red(engine: Engine, setti
     make_missing(engine, made)
     decide(engine, "FU", 1, reference="by hand")
     assert {one.rule: one for one in check_documents(engine, made)}["submitted_in_time"].passed
+
+
+def parcel(engine: Engine, order_id: str, number: str, state: str, place: int = 1) -> None:
+    """A parcel of the order that came to this state, as its courier would have it."""
+    with engine.begin() as connection:
+        values = {"order": order_id, "number": number, "state": state, "place": place}
+        connection.execute(
+            sa.text(
+                "insert into cloudsales.waybill (order_id, courier, reference, parcel, parcels, number, weight_grams)"
+                " select order_id, 'fan', external_id || '/' || :place, :place, 2, :number, 500"
+                " from cloudsales.sales_order where external_id = :order on conflict do nothing"
+            ),
+            values,
+        )
+        connection.execute(sa.text("update cloudsales.waybill set state = :state where number = :number"), values)
+        connection.execute(
+            sa.text(
+                "insert into cloudsales.document_handover (order_id, waybill_id)"
+                " select order_id, waybill_id from cloudsales.waybill where number = :number on conflict do nothing"
+            ),
+            values,
+        )
+
+
+def test_f18_a_channel_hears_of_the_parcels_way_once_and_only_of_its_latest_state(engine: Engine, made: Settings) -> None:
+    desk = Desk()
+    given(engine, desk, made)
+    desk.states.clear()
+    parcel(engine, "FO1", "AWB-1", "shipped", 1)
+    parcel(engine, "FO1", "AWB-2", "created", 2)
+    parcel(engine, "FO2", "AWB-3", "shipped")
+    parcel(engine, "FO2", "AWB-3", "delivered")  # shipped was not told yet, and never will be
+    done = given(engine, desk, made)
+    assert (done.given, done.states) == (3, 2)
+    assert sorted(desk.states) == [("FO1", "shipped"), ("FO2", "delivered")]
+    assert ("FO1", "waybill", "AWB-1") in desk.kept
+    desk.states.clear()
+    parcel(engine, "FO1", "AWB-1", "delivered", 1)
+    assert given(engine, desk, made).states == 0  # one of its two parcels is on its way still
+    parcel(engine, "FO1", "AWB-2", "delivered", 2)
+    assert (given(engine, desk, made).states, desk.states) == (1, [("FO1", "delivered")])
+
+
+def test_a_waybill_that_was_cancelled_first_is_never_shown_to_the_channel(engine: Engine, made: Settings) -> None:
+    desk = Desk()
+    given(engine, desk, made)
+    parcel(engine, "FO1", "AWB-1", "cancelled")
+    assert given(engine, desk, made) == HandedOver()
+    assert rows(engine, "select state from cloudsales.document_handover where waybill_id is not null") == [("not_needed",)]

@@ -14,7 +14,6 @@ create table cloudsales.waybill (
     barcodes        text[] not null default '{}',
     cost            numeric(14, 2),
     currency        text not null default 'RON',
-    tracking_url    text,
     cash_on_delivery numeric(14, 2) not null default 0,
     weight_grams    integer not null check (weight_grams > 0),
     locker_id       text,
