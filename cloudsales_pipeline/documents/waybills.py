@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,14 +23,11 @@ from sqlalchemy.engine import Connection, Engine
 from cloudsales_pipeline.database.locks import WAYBILL_MAKER_LOCK
 from cloudsales_pipeline.documents import shipping
 from cloudsales_pipeline.documents.couriers.port import Courier
+from cloudsales_pipeline.documents.couriers.rounds import Open, clock_of, opened
 from cloudsales_pipeline.documents.waybill_desk import Desk, desk, run
-from cloudsales_pipeline.errors import DatabaseError, RefusedError, SettingsError
+from cloudsales_pipeline.errors import DatabaseError, RefusedError
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.settings import Settings
-
-SIDE_BY_SIDE = 4
-"""Couriers that are called at once; each by one thread, which its own limit of requests would hold back sooner."""
-Open = Callable[[str], Courier]
 
 
 @dataclass
@@ -66,55 +61,6 @@ class WaybillResult:
             setattr(self, name, getattr(self, name) + many)
 
 
-class Couriers:
-    """Couriers by name, each opened once, when it is first asked for; those that can't be are in `complaints`."""
-
-    def __init__(self, settings: Settings, open_one: Open) -> None:
-        self._settings = settings
-        self._open = open_one
-        self._opened: dict[str, Courier] = {}
-        self.complaints: dict[str, str] = {}
-
-    def get(self, name: str) -> Courier | None:
-        """The courier; None where the settings have none of that name, or its account can't be used."""
-        if name in self._opened or name in self.complaints:
-            return self._opened.get(name)
-        if name not in self._settings.couriers:
-            self.complaints[name] = f"couriers.{name} is not in the settings; waybills wait for it."
-            return None
-        try:
-            self._opened[name] = self._open(name)
-        except SettingsError as error:
-            self.complaints[name] = error.message
-        return self._opened.get(name)
-
-    def close(self) -> None:
-        """Let go of all of them."""
-        for courier in self._opened.values():
-            with suppress(Exception):  # nothing that is still to be done depends on it
-                courier.close()
-
-
-@contextmanager
-def opened(settings: Settings, couriers: Open | Mapping[str, Courier]) -> Iterator[Couriers]:
-    """Couriers, closed at the end where they were opened here; those of a mapping stay open."""
-    if isinstance(couriers, Mapping):
-        given = couriers
-        yield Couriers(settings, lambda name: _given(given, name))
-        return
-    ways = Couriers(settings, couriers)
-    try:
-        yield ways
-    finally:
-        ways.close()
-
-
-def _given(couriers: Mapping[str, Courier], name: str) -> Courier:
-    if name not in couriers:
-        raise SettingsError(f"There is no courier {name}.")
-    return couriers[name]
-
-
 def make_due(
     engine: Engine,
     settings: Settings,
@@ -136,28 +82,22 @@ def make_due(
     Raises:
         DatabaseError: the database can't be reached; what was being called for is looked up later.
     """
-    result, deadline = WaybillResult(), clock() + seconds
-    moment = clock_of(now)
+    result, deadline, moment = WaybillResult(), clock() + seconds, clock_of(now)
+
+    def go_on() -> bool:
+        return clock() < deadline
+
     result.add(_tidy(engine, settings, moment()))
     with engine.connect() as connection:
         names = list(run(connection, "couriers", now=moment()).scalars())
     with opened(settings, couriers) as ways:
-        usable = {name: courier for name in names if (courier := ways.get(name)) is not None}
+        for name in names:
+            ways.get(name)
         _note_missing(engine, ways.complaints)
         result.complaints.update(ways.complaints)
-        with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE, thread_name_prefix="courier") as pool:
-            serve = [
-                pool.submit(_serve, engine, settings, name, courier, moment, lambda: clock() < deadline)
-                for name, courier in usable.items()
-            ]
-        for one in serve:
-            result.add(one.result())
+        for done in ways.each(names, lambda name, courier: _serve(engine, settings, name, courier, moment, go_on)):
+            result.add(done)
     return result
-
-
-def clock_of(now: datetime | None) -> Callable[[], datetime]:
-    """Says that moment each time; none: what the clock says."""
-    return lambda: now if now is not None else datetime.now(UTC)
 
 
 def _tidy(engine: Engine, settings: Settings, now: datetime) -> dict[str, int]:
