@@ -40,7 +40,7 @@ MOST_ROWS = 100_000
 
 
 def check_goods(engine: Engine, settings: Settings, channel: str, external_id: str, *, now: datetime | None = None) -> bool:
-    """Note that the order's goods are there and right, a fact of rules; where the settings say so, they leave. Whether that is new.
+    """Note that the order's goods are there and right, a fact of rules; they leave where the settings say so. Whether it is new.
 
     Raises:
         InputError: no such order.
