@@ -174,12 +174,12 @@ def get(
 
 @app.command("goods-checked")
 def goods_checked(channel: Channel, order_id: OrderId, as_json: Json = False) -> None:
-    """Note that an order's goods are there and right: the fact goods_checked of rules."""
-    from cloudsales_pipeline.documents.issuing import check_goods
+    """Note that an order's goods are there and right: the fact goods_checked of rules. With goods_leave_on: scan they leave."""
+    from cloudsales_pipeline.documents.scans import check_goods
 
     with project() as (settings, engine):
         settings.channel(channel)
-        new = check_goods(engine, channel, order_id)
+        new = check_goods(engine, settings, channel, order_id)
     word = "goods checked" if new else "nothing was done; its goods were checked before"
     _tell({"channel": channel, "id": order_id, "changed": new}, f"{channel} {order_id}: {word}", as_json)
 

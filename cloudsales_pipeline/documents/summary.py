@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from cloudsales_pipeline.database.engine import steps
+from cloudsales_pipeline.documents.issuing import channels_differ
 from cloudsales_pipeline.settings import Settings
 
 Rows = list[dict[str, Any]]
@@ -20,17 +21,12 @@ Rows = list[dict[str, Any]]
 def due_now(connection: Connection, settings: Settings) -> dict[str, bool]:
     """What there is to do now, by kind of work: orders, papers, handovers, submissions, waybills, channels.
 
-    channels: the settings' channels are others than the triggers know. Some index look-ups; no table is read.
+    channels: the settings have other channels or rules than orders were judged by. Some index look-ups; no table is read.
     """
     found = {name: bool(value) for name, value in _rows(connection, "due")[0].items()}
     if settings.documents.e_invoice_folder is None:
         found["submissions"] = False
-    values = {
-        "channels": list(settings.channels),
-        "enabled": [channel.documents.enabled for channel in settings.channels.values()],
-        "hand_over": settings.documents.hand_over,
-    }
-    return found | {"channels": bool(_run(connection, "differ", **values).scalar_one())}
+    return found | {"channels": channels_differ(connection, settings)}
 
 
 def standing_of(connection: Connection) -> dict[str, int]:

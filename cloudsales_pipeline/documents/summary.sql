@@ -11,13 +11,6 @@ select exists (select from cloudsales.document_due d join cloudsales.sales_order
                where s.state = 'due' and s.due_at <= clock_timestamp()) as submissions,
        exists (select from cloudsales.waybill where state in ('intended', 'creating', 'unknown') and due_at <= clock_timestamp()) as waybills
 
--- step: differ
--- Whether the triggers know other channels than the settings name.
-select exists (
-    select from unnest(cast(:channels as text[]), cast(:enabled as boolean[])) s (channel, enabled)
-    join cloudsales.channel using (channel) left join cloudsales.document_channel d using (channel)
-    where (d.enabled, d.hands_over) is distinct from (s.enabled, :hand_over))
-
 -- step: standing
 select (select count(*) from cloudsales.document_due) as orders_to_judge,
        (select count(*) from cloudsales.document_paper_due) as without_files,
