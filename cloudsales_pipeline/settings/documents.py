@@ -92,7 +92,8 @@ class CourierSettings(Section):
     password_env: str
     client_id: str = Field(default="", description="FAN: the client's number; Sameday: the pickup point.")
     contact_person: str = ""
-    service: str = ""
+    service: str = Field(default="", description="Where the rule names none. FAN: its name; Sameday: its number.")
+    locker_service: str = Field(default="", description="The same for parcels that go to a locker.")
     label_format: Literal["A4", "A6"] = "A6"
     track_every: timedelta = timedelta(minutes=15)
     requests_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 120
