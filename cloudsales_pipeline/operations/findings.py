@@ -32,6 +32,7 @@ COVERED_RULES = (  # rules of Dagster's checks whose matter is a finding of its 
     "nothing_unclear",
     "nothing_unclear_lies",
     "nothing_urgent_waits",
+    "submitted_in_time",
     "totals_add_up",
 )
 OF_REACH: tuple[FindingKind, ...] = ("push_held", "channel_unreached")

@@ -142,10 +142,19 @@ select '' as subject, count(*) as count, min(s.changed_at) as since, '' as detai
 from cloudsales.document_submission s
 where s.state = 'rejected' or (s.state = 'unknown' and s.changed_at < :now - cast(:unknown_after as interval)) having count(*) > 0
 
+-- step: courier_silent
+select courier as subject, 1 as count, failing_since as since, coalesce(failure, '') as detail
+from cloudsales.courier_standing where failing_since < :now - cast(:silent as interval)
+
+-- step: waybill_late
+select w.courier as subject, count(*) as count, min(w.intended_at) as since, '' as detail
+from cloudsales.waybill w where w.state = 'intended' and w.intended_at < :now - cast(:unknown_after as interval)
+group by w.courier
+
 -- step: waybill_unclear
 select w.courier as subject, count(*) as count, min(coalesce(w.claimed_at, w.intended_at)) as since, '' as detail
 from cloudsales.waybill w
-where w.state in ('intended', 'creating', 'unknown') and coalesce(w.claimed_at, w.intended_at) < :now - cast(:unknown_after as interval)
+where w.state in ('creating', 'unknown') and coalesce(w.claimed_at, w.intended_at) < :now - cast(:unknown_after as interval)
 group by w.courier
 
 -- step: waybill_failed

@@ -37,6 +37,8 @@ FindingKind = Literal[
     "handover_refused",
     "submission_due",
     "submission_unclear",
+    "courier_silent",
+    "waybill_late",
     "waybill_unclear",
     "waybill_failed",
     "message_unknown",
