@@ -70,7 +70,6 @@ def settings_lines() -> str:
     return (
         f"suppliers:\n{suppliers}"
         f"purchasing: {{receiving_warehouse: {WAREHOUSE}, responsible_email: achizitii@magazin.example.invalid}}\n"
-        "company: {name: Magazin Demo SRL, email: magazin@example.invalid, address: {city: Cluj-Napoca, county: Cluj}}\n"
         f"messages: {{email_url_env: {MAIL_VARIABLE}}}\n"
     )
 
