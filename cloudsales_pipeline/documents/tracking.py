@@ -38,6 +38,8 @@ ANYWAY = timedelta(days=1)
 """So often a parcel is asked about by number also where the courier tells by itself."""
 STATES = frozenset(get_args(ParcelState))
 LONGEST_CODE = 40
+MOST_UNREADABLE = 3
+"""Parcels of a round that the courier can't speak of, before it is the courier that is not asked on."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ class TrackResult:
     Args:
         events: new ones; moved: parcels that are further now; ended: of these, delivered, returned or lost.
         asked: parcels asked about by number.
-        unreadable: events without a usable number or moment.
+        unreadable: events without a usable number or moment, and parcels that the courier gave no answer for.
         away: couriers that did not answer, and why; complaints: those that can't be used.
     """
 
@@ -99,6 +101,10 @@ def _couriers(engine: Engine, settings: Settings, now: datetime) -> list[str]:
         return list(_run(connection, "couriers", now=now, track_for=settings.documents.track_for.total_seconds()).scalars())
 
 
+class _NonsenseError(Exception):
+    """An answer that is none."""
+
+
 class _Round:
     """One courier asked once."""
 
@@ -117,6 +123,7 @@ class _Round:
         self.courier = courier
         self.result = result
         self.moment = moment
+        self.unreadable = 0
 
     def run(self, go_on: Callable[[], bool]) -> None:
         begun = self.moment()
@@ -129,20 +136,21 @@ class _Round:
             tells = self._since(standing, begun, every)
             while go_on() and self._by_number(begun - (ANYWAY if tells else every)):
                 pass
-        except CourierError as error:
-            self._is_away(error.message, error)
-        except sa.exc.SQLAlchemyError:
-            raise
-        except DatabaseError:
-            raise
-        except Exception as error:  # nonsense that the adapter did not see, or a defect: the other couriers go on
-            self._is_away(describe_unexpected(error), error)
+        except CourierAwayError as error:
+            self._faltered(Outcome(kind="away", reason=error.reason, what=error.message, retry_at=error.retry_at))
+        except _NonsenseError as error:
+            self._faltered(Outcome(kind="unclear", reason="nonsense", what=str(error)))
 
     def _since(self, standing: sa.Row[Any], begun: datetime, every: timedelta) -> bool:
-        """Ask what happened since the cursor, where that is due; whether this courier can be asked so."""
+        """Ask what happened since the cursor, where that is due; whether this courier can be asked so, and says something."""
         if standing.tracked_until is not None and standing.tracked_until + every > begun:
             return True
-        events = self.courier.track_since((standing.tracked_until or standing.first_made) - OVERLAP)
+        moment = (standing.tracked_until or standing.first_made) - OVERLAP
+        try:
+            events = _asked(lambda: self.courier.track_since(moment))
+        except _NonsenseError as error:
+            self.result.away[self.name] = str(error)
+            return False
         if events is not None:
             self._keep(events, [], begun)
         elif standing.tracked_until is not None:
@@ -156,10 +164,23 @@ class _Round:
             rows = _run(connection, "numbers", **self._values(now), before=before, batch=BATCH).all()
         if not rows:
             return False
-        events = self.courier.track([row.number for row in rows])
-        self._keep(events, [row.waybill_id for row in rows], ...)
+        self._keep(self._ask([row.number for row in rows]), [row.waybill_id for row in rows], ...)
         self.result.asked += len(rows)
         return len(rows) == BATCH
+
+    def _ask(self, numbers: list[str]) -> list[ParcelEvent]:
+        """What happened to these. One that the courier can't speak of is found by halves, and holds up no other."""
+        try:
+            return _asked(lambda: self.courier.track(numbers)) or []
+        except _NonsenseError:
+            if len(numbers) == 1:
+                self.result.unreadable += 1
+                self.unreadable += 1
+                if self.unreadable == MOST_UNREADABLE:
+                    raise  # it is not the parcels
+                return []
+        middle = len(numbers) // 2
+        return self._ask(numbers[:middle]) + self._ask(numbers[middle:])
 
     def _keep(self, events: Sequence[ParcelEvent], asked: list[int], until: Any) -> None:
         """Events, what was asked, and the cursor: one transaction. `until`: where the cursor goes; `...`: where it is."""
@@ -182,17 +203,29 @@ class _Round:
         self.result.ended += stored.ended
         self.result.unreadable += len(events) - len(sound)
 
-    def _is_away(self, what: str, error: Exception) -> None:
-        self.result.away[self.name] = what
-        reason = getattr(error, "reason", "unexpected")
-        retry_at = error.retry_at if isinstance(error, CourierAwayError) else None
-        outcome = Outcome(kind="away", reason=reason, retry_at=retry_at)
+    def _faltered(self, outcome: Outcome) -> None:
+        self.result.away[self.name] = outcome.what
         order_work(
             self.engine, lambda c: note_standing(c, self.name, outcome, self.moment()), doing="note that a courier is away"
         )
 
     def _values(self, now: datetime) -> dict[str, Any]:
         return {"courier": self.name, "now": now, "track_for": self.settings.documents.track_for.total_seconds()}
+
+
+def _asked(call: Callable[[], list[ParcelEvent] | None]) -> list[ParcelEvent] | None:
+    """The answer; what is neither one nor the courier being away is nonsense."""
+    try:
+        events = call()
+    except CourierAwayError:
+        raise
+    except CourierError as error:
+        raise _NonsenseError(error.message) from None
+    except Exception as error:  # a defect of ours or of the library
+        raise _NonsenseError(describe_unexpected(error)) from None
+    if events is not None and not isinstance(events, list):
+        raise _NonsenseError("The courier's events are no list.")
+    return events
 
 
 def _sound(event: ParcelEvent, now: datetime) -> dict[str, Any] | None:
