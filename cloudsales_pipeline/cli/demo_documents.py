@@ -72,7 +72,8 @@ def settings_lines(running: RunningCouriers) -> str:
         f"documents:\n  goods_leave_on: waybill\n  e_invoice_folder: {E_INVOICES}\n  rules:\n{rules}"
         "couriers:\n"
         f'  fan: {{kind: fan, url: {running.fan_url}, client_id: "{running.fan_client}", {account}}}\n'
-        f'  sameday: {{kind: sameday, url: {running.sameday_url}, client_id: "{running.sameday_pickup_point}", {account}}}\n'
+        f'  sameday: {{kind: sameday, url: {running.sameday_url}, client_id: "{running.sameday_pickup_point}", service: "7",'
+        f' locker_service: "15", {account}}}\n'
     )
 
 

@@ -142,9 +142,7 @@ def _where_next(settings: Settings, marketplace: RunningServer, folder: Path) ->
     _write(f"                                      {shown} database stop      ends the database when you have seen enough")
     _write(f"  What is missing and was bought:     {shown} purchasing requirement     also: orders, show NUMBER, chain SKU")
     _write(f"  The mails and their documents:      {folder / demo_purchasing.MAILS}     and {shown} messages list")
-    _write(
-        f"  Invoices, waybills, and why:        {shown} documents list     also: explain, get NUMBER; waybills list"
-    )
+    _write(f"  Invoices, waybills, and why:        {shown} documents list     also: explain, get NUMBER; waybills list")
     _orders_next(marketplace, shown)
     _write("  Your own channel and catalogue:     unset CLOUDSALES_CONFIG, write cloudsales.yaml,")
     _write(f"                                      then {shown} catalog load FILE and {shown} up\n")
