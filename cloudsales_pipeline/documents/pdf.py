@@ -59,12 +59,12 @@ def render(content: Content, *, logo: bytes | None) -> bytes:
     Raises:
         InputError: the logo is none that can be drawn; without it the document can be made.
     """
-    return make_pdf(PACKAGE, TEMPLATE, _data(content, logo), made_at=_moment(content))
+    return make_pdf(PACKAGE, TEMPLATE, data_of(content, logo), made_at=_moment(content))
 
 
 def pictures(content: Content, *, logo: bytes | None) -> list[bytes]:
     """The pages as PNG, for a look at them."""
-    return make_picture(PACKAGE, TEMPLATE, _data(content, logo), made_at=_moment(content))
+    return make_picture(PACKAGE, TEMPLATE, data_of(content, logo), made_at=_moment(content))
 
 
 def read_logo(path: Path | None) -> bytes | None:
@@ -136,7 +136,8 @@ def _moment(content: Content) -> datetime:
     return datetime.combine(content.issued_on, time(12), UTC)
 
 
-def _data(content: Content, logo: bytes | None) -> dict[str, Any]:
+def data_of(content: Content, logo: bytes | None) -> dict[str, Any]:
+    """What the template is given: all texts and amounts written out."""
     words = WORDS[content.language]
     storno = content.kind == "storno"
     return {
