@@ -23,7 +23,9 @@ from cloudsales_pipeline.outbox.typesetting import make_pdf
 from cloudsales_pipeline.settings import ChannelSettings, CompanySettings, DocumentSettings, Settings
 
 ORDERS = {"quick": 20, "usual": 1_000, "full": 1_000}
-ROUNDS = {"quick": 1, "usual": 3, "full": 5}
+ROUNDS = {"quick": 1, "usual": 2, "full": 5}
+BARE = 300
+"""So many of the PDFs are compiled bare, and their cost is counted for all: each costs the same."""
 LINES = 3
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -35,6 +37,10 @@ def run(server: Server, report: Report, size: str) -> None:
     settings = settings_of()
     costs: dict[str, list[Cost]] = {"bare compile": [], "issue": [], "papers": [], "again": []}
     grown = 0.0
+    with server.database("bench_documents_warm") as engine:  # what is loaded and parsed at its first use is no document's cost
+        sync_channels(engine, settings)
+        fill(engine, 5)
+        _again(engine, settings)
     for number in range(ROUNDS[size]):
         with server.database(f"bench_documents_{number}") as engine:
             sync_channels(engine, settings)
@@ -44,8 +50,9 @@ def run(server: Server, report: Report, size: str) -> None:
             costs["papers"].append(measured(server, partial(make_missing, engine, settings))[0])
             grown = max(grown, _memory() - before)
             check(report, engine, orders)
-            datas = [pdf.data_of(content, None) for content in contents(engine)]
-            costs["bare compile"].append(measured(server, partial(bare, datas))[0])
+            datas = [pdf.data_of(content, None) for content in contents(engine)[:BARE]]
+            part, share = measured(server, partial(bare, datas))[0], orders / len(datas)
+            costs["bare compile"].append(Cost(part.wall * share, part.client * share, part.server * share))
             costs["again"].append(measured(server, partial(_again, engine, settings))[0])
     found = {name: median_cost(some) for name, some in costs.items()}
     for name, cost in found.items():
