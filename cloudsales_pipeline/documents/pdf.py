@@ -209,7 +209,7 @@ def _row(place: int, line: Line, content: Content, words: Mapping[str, str]) -> 
 
 
 def _unit_price(line: Line, content: Content) -> str:
-    """Without VAT (Fiscal Code, article 319 (20) i), before the discount; decimals enough for pieces times price to be the line."""
+    """Without VAT (Fiscal Code, article 319 (20) i), before the discount. Four decimals: times the pieces, it is the line."""
     price = (line.net + base_of(line.discount, line.vat_rate)) / line.quantity
     return format_decimal(price, format="#,##0.0000", locale=content.language)
 
