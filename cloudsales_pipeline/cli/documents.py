@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from cloudsales_pipeline.cli import documents_doors
 from cloudsales_pipeline.cli.output import Json, clean, detail, print_rows
 from cloudsales_pipeline.cli.stages import project
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.settings.documents import DocumentKind
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+documents_doors.register(app)
 
 Channel = Annotated[str, typer.Argument(help="A channel of the settings.")]
 OrderId = Annotated[str, typer.Argument(metavar="ID", help="The order's id on that channel.")]

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -105,22 +106,27 @@ def sync_channels(engine: Engine, settings: Settings) -> None:
     """Tell the triggers which channels' orders are to be judged; one that is switched on has its open orders judged now, and all
     have when the rules are others than before.
     """
-    values = {
-        "channels": list(settings.channels),
-        "enabled": [channel.documents.enabled for channel in settings.channels.values()],
-        "rules": _hash_of(settings),
-    }
 
     def work(connection: Connection) -> None:
-        if run(connection, "channels_differ", **values).scalar_one():
-            run(connection, "set_channels", **values)
+        if channels_differ(connection, settings):
+            run(connection, "set_channels", **_said_of_channels(settings))
 
     order_work(engine, work, doing="note which channels get documents")
 
 
-def _hash_of(settings: Settings) -> str:
+def channels_differ(connection: Connection, settings: Settings) -> bool:
+    """Whether the triggers know other channels, or orders were judged by other rules, than the settings have now."""
+    return bool(run(connection, "channels_differ", **_said_of_channels(settings)).scalar_one())
+
+
+def _said_of_channels(settings: Settings) -> dict[str, Any]:
     rules = json.dumps([rule.model_dump() for rule in settings.documents.rules])
-    return blake2b(rules.encode(), digest_size=16).hexdigest()
+    return {
+        "channels": list(settings.channels),
+        "enabled": [channel.documents.enabled for channel in settings.channels.values()],
+        "hand_over": settings.documents.hand_over,
+        "rules": blake2b(rules.encode(), digest_size=16).hexdigest(),
+    }
 
 
 def _mark_open(engine: Engine) -> None:

@@ -4,7 +4,7 @@
 select exists (
     select from unnest(cast(:channels as text[]), cast(:enabled as boolean[])) s (channel, enabled)
     join cloudsales.channel using (channel) left join cloudsales.document_channel d using (channel)
-    where d.enabled is distinct from s.enabled or (s.enabled and d.rules <> :rules)
+    where (d.enabled, d.hands_over) is distinct from (s.enabled, :hand_over) or (s.enabled and d.rules <> :rules)
 ) or exists (select from cloudsales.document_channel where enabled and channel <> all (cast(:channels as text[])))
 
 -- step: set_channels
@@ -15,11 +15,11 @@ with said as (
 ), was_off as (
     select channel, since from cloudsales.document_channel where not enabled
 ), changed as (
-    insert into cloudsales.document_channel as d (channel, enabled, rules) select channel, enabled, :rules from said
+    insert into cloudsales.document_channel as d (channel, enabled, hands_over, rules) select channel, enabled, :hand_over, :rules from said
     on conflict (channel) do update
-        set enabled = excluded.enabled, rules = excluded.rules,
+        set enabled = excluded.enabled, hands_over = excluded.hands_over, rules = excluded.rules,
             since = case when d.enabled = excluded.enabled then d.since else clock_timestamp() end
-        where d.enabled <> excluded.enabled or d.rules <> excluded.rules
+        where (d.enabled, d.hands_over, d.rules) <> (excluded.enabled, excluded.hands_over, excluded.rules)
     returning channel, enabled
 ), gone as (
     update cloudsales.document_channel set enabled = false, since = clock_timestamp()

@@ -3,6 +3,7 @@
 create table cloudsales.document_channel (
     channel         text primary key references cloudsales.channel,
     enabled         boolean not null,
+    hands_over      boolean not null default true,
     rules           text not null default '',
     since           timestamptz not null default clock_timestamp()
 );
@@ -114,6 +115,7 @@ create table cloudsales.document_submission (
     due_at          timestamptz not null default clock_timestamp(),
     changed_at      timestamptz not null default clock_timestamp()
 );
+create index document_submission_due on cloudsales.document_submission (due_at, document_id) where state = 'due';
 comment on table cloudsales.document_submission is 'Where each fiscal document stands with the tax authority.';
 
 create table cloudsales.document_handover (
