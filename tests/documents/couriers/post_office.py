@@ -14,7 +14,7 @@ from cloudsales_pipeline.channels.limits import TransportLimits
 from cloudsales_pipeline.documents.couriers.port import Address, Courier, Shipment
 from cloudsales_pipeline.documents.couriers.registry import open_courier
 from cloudsales_pipeline.settings.documents import CourierSettings
-from cloudsales_pipeline.simulator.couriers import RunningCouriers, running_couriers
+from cloudsales_pipeline.simulator.couriers import RunningCouriers
 from cloudsales_pipeline.simulator.couriers_state import PASSWORD, USER, CourierKind, Couriers
 
 QUICK = TransportLimits(
@@ -49,7 +49,6 @@ class Office(NamedTuple):
     courier: Courier
     state: Couriers
     settings: CourierSettings
-    running: RunningCouriers
 
     @property
     def numbers(self) -> list[str]:
@@ -72,17 +71,17 @@ def settings_of(kind: CourierKind, running: RunningCouriers) -> CourierSettings:
 
 
 @contextmanager
-def office(kind: CourierKind, monkeypatch: Any, limits: TransportLimits = QUICK) -> Iterator[Office]:
-    """The courier's name in the settings is `post`."""
+def office(kind: CourierKind, running: RunningCouriers, monkeypatch: Any) -> Iterator[Office]:
+    """An adapter on an empty courier, whose name in the settings is `post`."""
     monkeypatch.setenv("COURIER_USER", USER)
     monkeypatch.setenv("COURIER_PASSWORD", PASSWORD)
-    with running_couriers() as running:
-        settings = settings_of(kind, running)
-        courier = open_courier("post", settings, database=None, limits=limits)
-        try:
-            yield Office(kind, courier, running.state, settings, running)
-        finally:
-            courier.close()
+    running.state.forget()
+    settings = settings_of(kind, running)
+    courier = open_courier("post", settings, database=None, limits=QUICK)
+    try:
+        yield Office(kind, courier, running.state, settings)
+    finally:
+        courier.close()
 
 
 def changed(**changes: Any) -> Shipment:

@@ -15,6 +15,7 @@ from cloudsales_pipeline.documents.couriers.port import (
     CourierUnclearError,
 )
 from cloudsales_pipeline.documents.couriers.registry import open_courier
+from cloudsales_pipeline.simulator.couriers import running_couriers
 from cloudsales_pipeline.simulator.faults import Fault
 from tests.documents.couriers.post_office import PERSONAL, QUICK, SHIPMENT, Office, changed, office
 
@@ -54,7 +55,6 @@ def test_an_order_that_may_have_been_done_is_unclear_although_it_was_not(either:
     with pytest.raises(CourierUnclearError):
         either.courier.create(SHIPMENT)
     assert either.numbers == []
-    either.courier.close()
 
 
 def test_too_many_requests_is_surely_not_done_and_says_until_when(either: Office) -> None:
@@ -115,16 +115,16 @@ def test_a_closed_port_is_away_and_nothing_was_ordered(either: Office) -> None:
     courier.close()
 
 
-def test_a_connection_lost_after_the_sign_in_is_away_where_nothing_was_sent(
+def test_a_server_that_is_gone_after_the_sign_in_is_away_for_nothing_was_sent(
     either: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with office(either.kind, monkeypatch) as other:
-        other.courier.find_by_reference("CS-1", other.today())  # signs in
-        courier = other.courier
-        port_closes = other
+    with running_couriers() as other, office(either.kind, other, monkeypatch) as lost:
+        courier = open_courier("post", lost.settings, database=None, limits=QUICK)
+        courier.track(["1"])  # signs in
     with pytest.raises(CourierAwayError):
         courier.create(SHIPMENT)
-    assert port_closes.numbers == []
+    assert lost.numbers == []
+    courier.close()
 
 
 COMPLAINTS = {
@@ -233,13 +233,14 @@ def test_a_label_that_is_no_whole_pdf_never_comes_through(
     either: Office, fault: Fault, expected: type[CourierError], reason: str
 ) -> None:
     number = either.courier.create(SHIPMENT).number
-    either.state.faults.queue(f"{either.kind}.label", fault, times=2, seconds=4)
+    either.state.faults.always(f"{either.kind}.label", fault, seconds=4)
     begin = time.monotonic()
     with pytest.raises(expected) as error:
         either.courier.label(number)
     assert error.value.reason == reason  # type: ignore[attr-defined]
     assert time.monotonic() - begin < 2.5
     assert no_secret(error.value)
+    either.state.faults.clear()
     assert either.courier.label(number).startswith(b"%PDF")
 
 
