@@ -46,6 +46,13 @@ messages that it claimed."""
 SUPPLIER_PAPERS_LOCK = 7_301_012
 """One transaction at a time makes documents of supplier orders and queues them; taken alone."""
 
+WAYBILL_MAKER_LOCK = 7_301_013
+"""With the hash of a maker's key as second number, shared: held for as long as the maker is there to say what became of the
+waybills that it claimed."""
+
+WAYBILL_TRACKING_LOCK = 7_301_014
+"""With the courier's hash as second number: one at a time asks a courier where its parcels are."""
+
 
 def lock_supplier_papers(connection: Connection) -> None:
     """Wait until no other transaction makes documents of supplier orders; held until this one ends."""
@@ -87,6 +94,13 @@ def stock_inbox_lock(engine: Engine, channel: str) -> Iterator[bool]:
 def order_intake_lock(engine: Engine, channel: str) -> Iterator[bool]:
     """Hold the channel's turn to be asked for orders and told of them; yields False where another process holds it."""
     with _channel_lock(engine, ORDER_INTAKE_LOCK, channel) as held:
+        yield held
+
+
+@contextmanager
+def waybill_tracking_lock(engine: Engine, courier: str) -> Iterator[bool]:
+    """Hold the courier's turn to be asked where parcels are; yields False where another process holds it."""
+    with _channel_lock(engine, WAYBILL_TRACKING_LOCK, courier) as held:
         yield held
 
 

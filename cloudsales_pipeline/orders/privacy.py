@@ -126,7 +126,7 @@ def _erase(connection: Connection, found: _Found) -> Erased:
         unread=_run(connection, "unread", orders=orders, payloads=payloads).scalar_one(),
         messages=_run(connection, "erase_messages", messages=found.messages).rowcount,
     )
-    _run(connection, "erase_files", messages=found.messages)
+    _run(connection, "erase_files", messages=found.messages, orders=orders)
     if erased.orders or erased.notes or erased.payloads or erased.messages:
         counts = {"notes": erased.notes, "payloads": erased.payloads, "messages": erased.messages}
         _run(connection, "tell", buyers=erased.orders, **counts)

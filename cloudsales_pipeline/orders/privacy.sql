@@ -87,10 +87,11 @@ set recipient = null, title = null, body_text = null, body_html = null, answer =
 where message_id = any (:messages)
 
 -- step: erase_files
--- Of erased messages alone. Documents of the shop's books stay: the law keeps them.
+-- Of erased messages, and the labels of the person's parcels. Documents of the shop's books stay: the law keeps them.
 update personal.stored_file s set content = null, erased_at = clock_timestamp()
 where s.content is not null
-  and s.file_id in (select file_id from personal.message_file where message_id = any (:messages))
+  and (s.file_id in (select file_id from personal.message_file where message_id = any (:messages))
+       or s.file_id in (select label_file_id from cloudsales.waybill where order_id = any (:orders)))
   and not exists (select 1 from personal.message_file f join personal.message m using (message_id)
                   where f.file_id = s.file_id and m.erased_at is null)
   and not exists (select 1 from cloudsales.supplier_order_file k where k.file_id = s.file_id)
