@@ -27,50 +27,9 @@ OPERATIONS = {
     ("DELETE", "/awb"): "cancel",
 }
 COUNTIES = frozenset(
-    [
-        "Alba",
-        "Arad",
-        "Arges",
-        "Bacau",
-        "Bihor",
-        "Bistrita-Nasaud",
-        "Botosani",
-        "Braila",
-        "Brasov",
-        "Bucuresti",
-        "Buzau",
-        "Calarasi",
-        "Caras-Severin",
-        "Cluj",
-        "Constanta",
-        "Covasna",
-        "Dambovita",
-        "Dolj",
-        "Galati",
-        "Giurgiu",
-        "Gorj",
-        "Harghita",
-        "Hunedoara",
-        "Ialomita",
-        "Iasi",
-        "Ilfov",
-        "Maramures",
-        "Mehedinti",
-        "Mures",
-        "Neamt",
-        "Olt",
-        "Prahova",
-        "Salaj",
-        "Satu_Mare",
-        "Sibiu",
-        "Suceava",
-        "Teleorman",
-        "Timis",
-        "Tulcea",
-        "Valcea",
-        "Vaslui",
-        "Vrancea",
-    ]
+    """Alba Arad Arges Bacau Bihor Bistrita-Nasaud Botosani Braila Brasov Bucuresti Buzau Calarasi Caras-Severin Cluj Constanta
+    Covasna Dambovita Dolj Galati Giurgiu Gorj Harghita Hunedoara Ialomita Iasi Ilfov Maramures Mehedinti Mures Neamt Olt Prahova
+    Salaj Satu_Mare Sibiu Suceava Teleorman Timis Tulcea Valcea Vaslui Vrancea""".split()  # noqa: SIM905 - read as a list
 )
 
 

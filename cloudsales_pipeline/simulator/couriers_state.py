@@ -80,10 +80,14 @@ class Couriers:
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.now = now
+        self._lock = RLock()
+        self.forget()
+
+    def forget(self) -> None:
+        """All is as in the beginning: no parcels, tokens, faults or counts."""
         self.faults = FaultPlan()
         self.sign_ins: Counter[str] = Counter()
         self.page_size = 500
-        self._lock = RLock()
         self._parcels: list[Parcel] = []
         self._tokens: dict[str, tuple[CourierKind, datetime]] = {}
         self._complaints: dict[CourierKind, deque[dict[str, Any]]] = {"fan": deque(), "sameday": deque()}
