@@ -85,7 +85,7 @@ def test_f08_an_error_after_the_work_is_looked_up_and_never_made_twice(engine: E
     assert make_due(engine, made, {"fan": fan}, now=NOW).unknown == 1
     assert make_due(engine, made, {"fan": fan}, now=after(minutes=1)) == type(make_due(engine, made, {}, now=after(minutes=1)))()
     assert (waybills(engine), fan.looked_up) == ([("fashionup/FO1/1", "unknown", None)], [])
-    assert make_due(engine, made, {"fan": fan}, now=after(minutes=3)).found == 1
+    assert make_due(engine, made, {"fan": fan}, now=after(minutes=6)).found == 1
     assert waybills(engine) == [("fashionup/FO1/1", "created", "F1")]
     assert (fan.made, len(fan.shipments)) == ({"fashionup/FO1/1": ["F1"]}, 1)
     assert told(engine, "waybill_created") == [("waybill_created", "fashionup/FO1", None)]
@@ -97,7 +97,7 @@ def test_f03_what_surely_was_not_made_is_made_under_the_same_reference(engine: E
     made, fan = with_couriers(settings), Depot(faults=[fault])
     intended(engine, made, order("FO1", line("R-1")))
     assert make_due(engine, made, {"fan": fan}, now=NOW).unknown == 1
-    result = make_due(engine, made, {"fan": fan}, now=after(minutes=3))
+    result = make_due(engine, made, {"fan": fan}, now=after(minutes=6))
     assert (result.absent, result.created, result.found) == (1, 1, 0)
     intended_on = rows(engine, "select (intended_at at time zone 'Europe/Bucharest')::date from cloudsales.waybill")[0][0]
     assert fan.looked_up == [("fashionup/FO1/1", intended_on)]
@@ -111,7 +111,7 @@ def test_an_unclear_one_stays_so_while_the_courier_can_not_say(engine: Engine, s
     intended(engine, made, order("FO1", line("R-1")))
     make_due(engine, made, {"fan": fan}, now=NOW)
     fan.away = True
-    assert make_due(engine, made, {"fan": fan}, now=after(minutes=3)).unknown == 1
+    assert make_due(engine, made, {"fan": fan}, now=after(minutes=6)).unknown == 1
     assert waybills(engine) == [("fashionup/FO1/1", "unknown", None)]
     fan.away = False
     assert make_due(engine, made, {"fan": fan}, now=after(hours=3)).found == 1
@@ -217,7 +217,7 @@ def test_goods_leave_with_the_last_parcel_of_their_order(engine: Engine, setting
     result = make_due(engine, made, {"fan": fan}, now=NOW)
     assert (result.created, result.unknown) == (1, 1)
     assert levels(engine) == {("CENTRAL", "R-1"): (5, 4)}
-    assert make_due(engine, made, {"fan": fan}, now=after(minutes=5)).created == 1
+    assert make_due(engine, made, {"fan": fan}, now=after(minutes=6)).created == 1
     assert (levels(engine), statuses(engine)) == ({("CENTRAL", "R-1"): (1, 0)}, {"FO1": "issued"})
     assert [one.cash_on_delivery for one in fan.shipments] == [Decimal("419.99"), 0, 0]
     assert rows(engine, "select distinct reference ~ 'waybill:fan F2' from cloudsales.stock_movement where quantity < 0") == [
@@ -323,8 +323,8 @@ def test_what_comes_after_another_took_over_is_set_aside_with_its_number(engine:
     intended(engine, made, order("FO1", line("R-1")))
     assert make_due(engine, made, {"fan": late}, now=NOW).strayed == 1
     assert (quarantined(engine), waybills(engine)) == ([("FO1", "waybill_strayed")], [("fashionup/FO1/1", "creating", None)])
-    assert make_due(engine, made, {"fan": late}, now=after(minutes=5)).left_behind == 1
-    assert make_due(engine, made, {"fan": late}, now=after(minutes=5)).created == 0
+    assert make_due(engine, made, {"fan": late}, now=after(minutes=6)).left_behind == 1
+    assert make_due(engine, made, {"fan": late}, now=after(minutes=6)).created == 0
     assert waybills(engine) == [("fashionup/FO1/1", "created", "L1")]
 
 
