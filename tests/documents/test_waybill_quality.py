@@ -50,7 +50,7 @@ def arrived(engine: Engine, settings: Settings) -> None:
 def test_each_check_of_waybills_holds_and_sees_what_breaks_it(engine: Engine, owner_engine: Engine) -> None:
     half_an_hour = timedelta(minutes=30)
     assert {one.name for one in CHECKS} == set(BREAKS)
-    assert [(one.name, one.offending) for one in check_documents(engine, half_an_hour, CHECKS) if not one.passed] == []
+    assert [(one.rule, one.offending_rows) for one in check_documents(engine, half_an_hour, CHECKS) if not one.passed] == []
     for check in CHECKS:
         with owner_engine.connect() as connection:
             connection.exec_driver_sql(BREAKS[check.name])
