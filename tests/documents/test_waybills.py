@@ -18,6 +18,8 @@ from sqlalchemy.engine import URL, Engine
 
 from cloudsales_pipeline.channels.port import Address
 from cloudsales_pipeline.documents.couriers.port import Created, Shipment
+from cloudsales_pipeline.documents.issuing import issue_one
+from cloudsales_pipeline.documents.waybill_desk import desk
 from cloudsales_pipeline.documents.waybills import make_due
 from cloudsales_pipeline.orders.life import cancel_here
 from cloudsales_pipeline.settings import Settings
@@ -36,7 +38,7 @@ from tests.documents.depot import (
 )
 from tests.documents.office import quarantined
 from tests.killing import killed_at_each_step
-from tests.orders.market import line, market, order, statuses, told
+from tests.orders.market import line, market, order, receive, statuses, told
 from tests.stock.shelf import levels, rows
 
 NOW = datetime.now().astimezone() + timedelta(hours=1)
@@ -169,6 +171,32 @@ def test_a_buyer_without_a_street_fails_and_nobody_is_called(engine: Engine, set
     assert make_due(engine, made, {"fan": fan}, now=NOW).failed == 1
     assert (quarantined(engine), fan.shipments) == ([("FO1", "buyer_without_address")], [])
     assert make_due(engine, made, {"fan": fan}, now=after(days=1)).failed == 0
+
+
+def test_a_channels_kill_switch_stops_what_rules_intended_and_not_what_a_person_asked_for(
+    engine: Engine, settings: Settings
+) -> None:
+    market(engine, {"R-1": 3})
+    made, fan = with_couriers(settings), Depot()
+    intended(engine, made, order("FO1", line("R-1")))
+    off = with_couriers(settings, channels={"fashionup": {"enabled": False}})
+    receive(engine, order("FO2", line("R-1"), minutes=1))
+    issue_one(engine, off, "fashionup", "FO2", "waybill")
+    assert make_due(engine, off, {"fan": fan}, now=NOW).created == 1
+    assert waybills(engine) == [("fashionup/FO1/1", "intended", None), ("fashionup/FO2/1", "created", "F1")]
+    assert make_due(engine, made, {"fan": fan}, now=NOW).created == 1
+
+
+def test_a_call_that_nobody_comes_back_from_is_unclear_after_a_quarter_of_an_hour(engine: Engine, settings: Settings) -> None:
+    """The machine is gone, and the server holds its session still."""
+    market(engine, {"R-1": 3})
+    made, fan = with_couriers(settings), Depot()
+    intended(engine, made, order("FO1", line("R-1")))
+    with desk(engine, "fan", made) as gone:
+        assert gone.claim(NOW) is not None
+        assert make_due(engine, made, {"fan": fan}, now=after(minutes=14)).left_behind == 0
+        result = make_due(engine, made, {"fan": fan}, now=after(minutes=16))
+    assert (result.left_behind, result.absent, result.created) == (1, 1, 1)
 
 
 # ------------------------------------------------------------------------------------------------ cancelled orders

@@ -6,4 +6,4 @@ join cloudsales.sales_order o using (order_id)
 cross join lateral (select count(*) as lives from cloudsales.waybill x
                     where x.order_id = w.order_id and x.parcel = w.parcel and x.state not in ('failed', 'cancelled')) l
 left join (select courier, number, count(*) as owners from cloudsales.waybill where number is not null group by courier, number) n
-       using (courier, number)
+       on n.courier = w.courier and n.number = w.number
