@@ -49,6 +49,7 @@ COMMANDS = {
         "cloudsales_pipeline.cli.purchasing", "What must be bought; close the day into one order for each supplier."
     ),
     "documents": Lazy("cloudsales_pipeline.cli.documents", "Invoices: rules explained and replayed; issue, correct, list, get."),
+    "waybills": Lazy("cloudsales_pipeline.cli.waybills", "What couriers carry: make, list, label, track, cancel, decide."),
     "privacy": Lazy("cloudsales_pipeline.cli.privacy", "What is held of a person: give it out, or erase it."),
     "suggestions": Lazy("cloudsales_pipeline.cli.suggestions", "Listings held for a person: list, accept, reject."),
     "quarantine": Lazy("cloudsales_pipeline.cli.quarantine", "What could not be decided: list, retry, dismiss."),

@@ -10,7 +10,7 @@ from cloudsales_pipeline.documents.couriers.port import CourierAwayError, Courie
 from cloudsales_pipeline.documents.labels import fetch_due
 from cloudsales_pipeline.documents.waybills import make_due
 from cloudsales_pipeline.orders.people import person
-from cloudsales_pipeline.orders.privacy import erase
+from cloudsales_pipeline.orders.privacy import erase, export
 from cloudsales_pipeline.outbox.files import read_file
 from cloudsales_pipeline.settings import Settings
 from tests.documents.depot import PDF, Depot, intended, with_couriers
@@ -62,6 +62,8 @@ def test_i49_a_label_goes_with_its_person_and_is_not_fetched_again(engine: Engin
     made, fan = created(engine, settings, 2)
     fan.labels = {"F2": CourierAwayError("Later.")}
     fetch_due(engine, made, {"fan": fan}, now=NOW)
+    held = export(engine, person("ana@example.invalid"))["waybills"]
+    assert [(one["id"], one["number"], one["label"]) for one in held] == [("FO1", "F1", "fan-F1.pdf"), ("FO2", "F2", None)]
     erase(engine, person("ana@example.invalid"), open_orders=True)
     fan.labels = {}
     assert fetch_due(engine, made, {"fan": fan}, now=NOW + timedelta(hours=1)).labelled == 0
