@@ -54,6 +54,8 @@ COMMANDS = {
     "suggestions": Lazy("cloudsales_pipeline.cli.suggestions", "Listings held for a person: list, accept, reject."),
     "quarantine": Lazy("cloudsales_pipeline.cli.quarantine", "What could not be decided: list, retry, dismiss."),
     "verify": Lazy("cloudsales_pipeline.cli.verify", "Recompute every invariant; 1 with the rows that break one."),
+    "status": Lazy("cloudsales_pipeline.cli.status", "What waits for a person, since when, and what to type; 1 if urgent."),
+    "metrics": Lazy("cloudsales_pipeline.cli.metrics", "The same in numbers for Prometheus: printed, or served."),
     "simulate": Lazy("cloudsales_pipeline.cli.simulate", "A marketplace on this machine, with faults if you like."),
     "database": Lazy("cloudsales_pipeline.cli.database", "The database's address; start or stop the embedded one."),
 }

@@ -37,8 +37,9 @@ ISSUED = (
     *("created", "found", "unknown", "failed", "labels", "events", "handed_over", "states_told"),
 )
 MAILED = ("sent", "again", "dead", "unknown", "no_gateway")
+WAITS = ("urgent", "can_wait", "told_at_once", "messages")
 ORDERED = ("new", "amended", "reserved", "waiting", "served", "acknowledged")
-TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *ISSUED, *MAILED, *PUBLISHED, *READ_BACK)))
+TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *ISSUED, *MAILED, *WAITS, *PUBLISHED, *READ_BACK)))
 
 
 class JobFailedError(CloudSalesError):
@@ -49,7 +50,7 @@ class JobFailedError(CloudSalesError):
 JOBS = (
     *("import_listing", "import_catalog", "fetch_images"),
     *("publish_stock", "load_store_files", "reconcile_channels", "take_stock_snapshot"),
-    *("import_orders", "close_day", "review_requirement", "issue_documents", "send_messages"),
+    *("import_orders", "close_day", "review_requirement", "issue_documents", "send_messages", "tell_operators"),
 )
 LISTING_JOB = "import_listing"
 PARTITIONS = {  # of the others: channel
@@ -63,7 +64,7 @@ LACKS = {
     "inbox_channel": "no inbox, so no files to take in",
 }
 DAILY_JOBS = ("take_stock_snapshot", "close_day")
-WHOLE_JOBS = ("review_requirement", "issue_documents", "send_messages")  # neither of a channel nor of a date
+WHOLE_JOBS = ("review_requirement", "issue_documents", "send_messages", "tell_operators")  # neither of a channel nor of a date
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -39,6 +39,9 @@ PURCHASING_LOCK = 7_301_009
 """One transaction at a time buys or receives: every close and every receipt takes it before anything else, so that no two
 tie, or count, the same pieces on order. Orders that stream in don't take it."""
 
+OPERATORS_LOCK = 7_301_020
+"""One transaction at a time tells operators, so that two tell once; it waits for no other advisory lock."""
+
 OUTBOX_SENDER_LOCK = 7_301_010
 """With the hash of a sender's key as second number, shared: held for as long as the sender is there to say what became of the
 messages that it claimed."""
