@@ -46,6 +46,15 @@ messages that it claimed."""
 SUPPLIER_PAPERS_LOCK = 7_301_012
 """One transaction at a time makes documents of supplier orders and queues them; taken alone."""
 
+TELLING_LOCK = 7_301_020
+"""One transaction at a time makes messages of what happened: caps are counted, and what is pointless is found, under it. Taken
+alone, before the orders' rows."""
+
+
+def lock_telling(connection: Connection) -> None:
+    """Wait until no other transaction makes messages of what happened; held until this one ends."""
+    connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": TELLING_LOCK})
+
 
 def lock_supplier_papers(connection: Connection) -> None:
     """Wait until no other transaction makes documents of supplier orders; held until this one ends."""

@@ -18,7 +18,7 @@ from cloudsales_pipeline.settings.documents import (
     DocumentSettings,
     SeriesSettings,
 )
-from cloudsales_pipeline.settings.messages import MessageSettings
+from cloudsales_pipeline.settings.messages import MessageRule, MessageSettings
 from cloudsales_pipeline.settings.model import (
     CatalogSettings,
     DatabaseSettings,
@@ -42,6 +42,7 @@ __all__ = [
     "DocumentRule",
     "DocumentSettings",
     "LimitSettings",
+    "MessageRule",
     "MessageSettings",
     "OrderSettings",
     "PurchasingSettings",

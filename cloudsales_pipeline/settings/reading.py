@@ -52,7 +52,15 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = Settings.model_validate(data)
     except ValidationError as error:
         raise SettingsError(_explain(error, file, text), next_step="correct that line") from None
-    return settings.model_copy(update={"data_dir": (file.parent / settings.data_dir).absolute()})
+    return settings.model_copy(update=_absolute(settings, file.parent))
+
+
+def _absolute(settings: Settings, folder: Path) -> dict[str, Any]:
+    """Paths of the file, as seen from its folder."""
+    messages = settings.messages
+    if messages.templates is not None:
+        messages = messages.model_copy(update={"templates": (folder / messages.templates).absolute()})
+    return {"data_dir": (folder / settings.data_dir).absolute(), "messages": messages}
 
 
 def _explain(error: ValidationError, file: Path, text: str) -> str:
@@ -123,7 +131,7 @@ def place_in_file(path: list[int | str], value: str) -> str:
         text = file.read_text(encoding="utf-8")
         found: Any = yaml.safe_load(text)
         for part in path:
-            found = found[part]
+            found = found[True if part == "on" and "on" not in found else part]  # YAML 1.1 reads the key `on` as true
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError):
         return ""
     return f"{file.name}, line {_line_of(text, path)}: " if found == value else ""
