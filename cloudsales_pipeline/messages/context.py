@@ -45,6 +45,7 @@ LINE_FIELDS = ("name", "quantity", "waiting", "price")
 MOST_LINES = 100
 LONGEST = 200
 LONGEST_NAME = 60
+_NOT_IN_A_NAME = frozenset('/:@<>{}[]()\\|=+$€%#!?*"_')
 LOCALES = {"ro": "ro_RO", "en": "en_GB"}
 _WORDS = {
     "ro": {
@@ -93,8 +94,8 @@ def context_of(
 def name_of(text: str | None) -> str:
     """A name, where it looks like one: whoever orders with other people's addresses shall not write to them through us."""
     name = plain(text)
-    odd = len(name) > LONGEST_NAME or any(c.isdigit() or c in '/:@<>{}[]()\\|=+$€%#!?*"_' for c in name) or "www." in name.lower()
-    return "" if odd or name == "(erased)" else name
+    odd = any(c.isdigit() or c in _NOT_IN_A_NAME for c in name) or "www." in name.lower()
+    return "" if odd or len(name) > LONGEST_NAME or name == "(erased)" else name
 
 
 def sample(settings: Settings, language: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ MESSAGE_RULES: tuple[AuditRule, ...] = (
     ),
     AuditRule(
         "what_happened_is_told",
-        "Nothing that somebody is to be told of has waited to be written down as a message for longer than messages.waits_at_most.",
+        "What somebody is to be told of has not waited to become a message for longer than messages.waits_at_most.",
         "cloudsales messages tell says what is wrong: a template, or a file that is not made (cloudsales quarantine list)",
     ),
     AuditRule(

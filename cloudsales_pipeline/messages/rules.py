@@ -144,7 +144,7 @@ def _checked(settings: Settings, place: int, rule: MessageRule) -> CheckedRule:
     try:
         made = {one: texts_of(settings, rule.medium, rule.template or rule.on, one) for one in sorted(languages)}
     except SettingsError as error:
-        raise _fault(place, rule, error.message, error.next_step) from None
+        raise _fault(place, rule, error.message, error.next_step or "correct it") from None
     return CheckedRule(place, rule, to, made)
 
 
@@ -160,7 +160,7 @@ def _is_for(rule: MessageRule, channel: str) -> bool:
     return not rule.channels or channel in rule.channels
 
 
-def _fault(place: int, rule: MessageRule, what: str, next_step: str | None) -> SettingsError:
+def _fault(place: int, rule: MessageRule, what: str, next_step: str) -> SettingsError:
     from cloudsales_pipeline.settings.reading import place_in_file
 
     where = place_in_file(["messages", "rules", place - 1, "on"], rule.on)

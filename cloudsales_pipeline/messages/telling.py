@@ -31,7 +31,7 @@ from cloudsales_pipeline.settings import Settings
 
 BATCH = 200
 TRIED_AGAIN = timedelta(minutes=10)
-LOOKED_AGAIN = timedelta(minutes=1)
+PAUSES = {"file_missing": timedelta(minutes=1)}
 
 
 @dataclass
@@ -210,10 +210,10 @@ class _Teller:
 
     def _wait(self, waiting: Mapping[int, str]) -> None:
         if waiting:
-            until = {
-                reason: self.now + (LOOKED_AGAIN if reason == "file_missing" else TRIED_AGAIN) for reason in waiting.values()
-            }
-            rows = [{"id": one, "reason": reason, "due_at": until[reason].isoformat()} for one, reason in waiting.items()]
+            rows = [
+                {"id": one, "reason": reason, "due_at": (self.now + PAUSES.get(reason, TRIED_AGAIN)).isoformat()}
+                for one, reason in waiting.items()
+            ]
             _run(self.connection, "wait", rows=json.dumps(rows))
 
 
@@ -221,9 +221,9 @@ def _pointless(order: OrderFacts, told: Collection[str]) -> list[str]:
     """Names on messages that have no point as the order stands: by what came later, or the parcel got another waybill."""
     happened = standing(order)
     events = [event for event in POINTLESS_AFTER if has_no_point(event, happened, told)]
-    again = max((one.again for one in (*order.live_parcels(), *order.documents)), default=0)
-    names = {name_of(event, n) for event in events for n in range(again + 1)}
     newest = max((one.again for one in order.live_parcels()), default=0)
+    again = max(newest, *(one.again for one in order.documents), 0)
+    names = {name_of(event, n) for event in events for n in range(again + 1)}
     return sorted(names | {name_of(event, n) for event in OF_PARCELS for n in range(newest)})
 
 
