@@ -97,17 +97,17 @@ def send(
     seconds: Annotated[float, typer.Option(min=1, help="Stop after so long, if more is due.")] = 60.0, as_json: Json = False
 ) -> None:
     """Write the messages of what happened, and send what is due, now."""
-    from cloudsales_pipeline.messages.telling import tell as tell_what_happened
-    from cloudsales_pipeline.outbox.sending import send_due
+    from cloudsales_pipeline.messages.rounds import tell_and_send
 
     with project() as (settings, engine):
-        told = tell_what_happened(engine, settings)
-        sent = send_due(engine, settings.messages, seconds=seconds)
-    row = {"told": told.queued} | {name: value for name, value in asdict(sent).items() if name != "complaints"}
+        done = tell_and_send(engine, settings, seconds=seconds)
+    row = {"told": done.told.queued} | {name: value for name, value in asdict(done.sent).items() if name != "complaints"}
     print_rows([row], as_json=as_json, title="Messages")
-    for complaint in sent.complaints.values():
+    for complaint in done.sent.complaints.values():
         typer.echo(f"error: {complaint}", err=True)
-    if sent.complaints:
+    if done.fault:
+        raise done.fault
+    if done.sent.complaints:
         raise typer.Exit(1)
 
 

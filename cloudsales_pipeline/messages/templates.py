@@ -67,7 +67,7 @@ def parsed(source: Source) -> Template:
     try:
         tree = environment.parse(source.text)
     except TemplateSyntaxError as error:
-        raise fault(source, error.lineno, error.message or "can't be read") from None
+        raise fault(source, error.lineno, f"can't be read ({error.message})") from None
     except RecursionError:
         raise fault(source, 1, "is nested too deeply") from None
     guard(source, tree)
