@@ -12,7 +12,19 @@ from pathlib import Path
 from benchmarks.measure import Report
 from benchmarks.server import Server, running
 
-NAMES = ("definitions", "matching", "checks", "imports", "download", "publishing", "movements", "orders", "purchasing", "lag")
+NAMES = (
+    "definitions",
+    "matching",
+    "checks",
+    "imports",
+    "download",
+    "publishing",
+    "movements",
+    "orders",
+    "purchasing",
+    "messages",
+    "lag",
+)
 SIZES = ("quick", "usual", "full")
 
 
