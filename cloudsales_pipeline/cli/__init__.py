@@ -44,7 +44,7 @@ COMMANDS = {
     "codes": Lazy("cloudsales_pipeline.cli.codes", "Give products additional codes, one or a file of them."),
     "stock": Lazy("cloudsales_pipeline.cli.stock", "Movements by hand and by file; what is there, what channels were told."),
     "orders": Lazy("cloudsales_pipeline.cli.orders", "What orders wait for; goods that leave and come back; cancel, review."),
-    "messages": Lazy("cloudsales_pipeline.cli.messages", "What leaves by e-mail and SMS: list, show, send, retry, skip."),
+    "messages": Lazy("cloudsales_pipeline.cli.messages", "What leaves by e-mail and SMS: preview, send, list, retry, opt out."),
     "purchasing": Lazy(
         "cloudsales_pipeline.cli.purchasing", "What must be bought; close the day into one order for each supplier."
     ),
