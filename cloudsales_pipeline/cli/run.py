@@ -114,7 +114,7 @@ def _listing_config(job: str, *, whole_listing: bool, allow_shrink: bool) -> dic
     return {"marketplace_listing": {"config": {"whole_listing": True, "allow_shrink": allow_shrink}}}
 
 
-def execute(instance: dg.DagsterInstance, job: str, channel: str, *, whole_listing: bool = False) -> list[str]:
+def execute(instance: dg.DagsterInstance, job: str, channel: str | None, *, whole_listing: bool = False) -> list[str]:
     """Run a job for another command; a line for each asset that it made, and one for its checks.
 
     Raises:
@@ -123,7 +123,7 @@ def execute(instance: dg.DagsterInstance, job: str, channel: str, *, whole_listi
     ops = _listing_config(job, whole_listing=whole_listing, allow_shrink=False)
     success, events = _execute(instance, job, channel, verbose=False, ops=ops)
     if not success:
-        raise JobFailedError(f"The job {job} of {channel} failed: {'; '.join(failures(events))}")
+        raise JobFailedError(f"The job {job}{f' of {channel}' if channel else ''} failed: {'; '.join(failures(events))}")
     rows = summary(events)
     checks = [row["result"] for row in rows if row["kind"] == "check"]
     lines = [f"{row['what']}: {row['result']}" for row in rows if row["kind"] == "asset"]

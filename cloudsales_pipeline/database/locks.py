@@ -56,6 +56,15 @@ waybills that it claimed."""
 WAYBILL_TRACKING_LOCK = 7_301_014
 """With the courier's hash as second number: one at a time asks a courier where its parcels are."""
 
+TELLING_LOCK = 7_301_020
+"""One transaction at a time makes messages of what happened: caps are counted, and what is pointless is found, under it. Taken
+alone, before the orders' rows."""
+
+
+def lock_telling(connection: Connection) -> None:
+    """Wait until no other transaction makes messages of what happened; held until this one ends."""
+    connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": TELLING_LOCK})
+
 
 def lock_supplier_papers(connection: Connection) -> None:
     """Wait until no other transaction makes documents of supplier orders; held until this one ends."""

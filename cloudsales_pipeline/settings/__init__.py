@@ -18,7 +18,7 @@ from cloudsales_pipeline.settings.documents import (
     DocumentSettings,
     SeriesSettings,
 )
-from cloudsales_pipeline.settings.messages import MessageSettings
+from cloudsales_pipeline.settings.messages import MessageRule, MessageSettings
 from cloudsales_pipeline.settings.model import (
     CatalogSettings,
     DatabaseSettings,
@@ -44,6 +44,7 @@ __all__ = [
     "DocumentSettings",
     "FindingKind",
     "LimitSettings",
+    "MessageRule",
     "MessageSettings",
     "OperatorSettings",
     "OrderSettings",

@@ -163,6 +163,14 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _messages_fit(self) -> Settings:
+        known = ", ".join(self.channels) or "none"
+        for place, rule in enumerate(self.messages.rules, start=1):
+            if missing := [name for name in rule.channels if name not in self.channels]:
+                raise ValueError(f"messages.rules: rule {place} names the channel {missing[0]}; known are: {known}")
+        return self
+
+    @model_validator(mode="after")
     def _inboxes_are_apart(self) -> Settings:
         """What is written to a till must not be read as its movements, nor one store's files as another's."""
         users: dict[str, str] = {}

@@ -159,7 +159,10 @@ def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions
 
 def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Definitions) -> None:
     jobs = {job.name: job for job in (defs.resolve_job_def(str(job.name)) for job in defs.jobs or [])}
-    dated, whole = ("take_stock_snapshot", "close_day"), ("review_requirement", "issue_documents", "send_messages", "tell_operators")
+    dated, whole = (
+        ("take_stock_snapshot", "close_day"),
+        ("review_requirement", "issue_documents", "send_messages", "tell_operators"),
+    )
     slots = {
         name: job.get_tags_for_partition_key("2026-11-23" if name in dated else "fashionup", None)["cloudsales/slot"]
         for name, job in jobs.items()
