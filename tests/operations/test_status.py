@@ -192,7 +192,7 @@ def test_a_port_that_is_taken_is_refused_with_a_next_step(here: Path) -> None:
         taken.listen()
         told = call("metrics", "--serve", str(taken.getsockname()[1]))
     assert isinstance(told.exception, RefusedError)
-    assert "Address already in use" in str(told.exception)
+    assert "Address already in use. Next: end what listens there, or cloudsales metrics --serve " in str(told.exception)
 
 
 def test_durations_are_said_in_one_unit() -> None:
