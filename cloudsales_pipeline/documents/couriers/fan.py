@@ -125,13 +125,13 @@ class Fan:
 
         A report that is not whole says nothing: then it can't be said now. Deleted waybills are not in it.
         """
-        today = self._now().astimezone(BUCHAREST).date()
+        wanted, today = texts.reference(reference).casefold(), self._now().astimezone(BUCHAREST).date()
         if today - day > timedelta(days=DAYS_BACK):
             message = f"{self._name}: reports of more than {DAYS_BACK} days back are not read."
             raise CourierAwayError(message, reason="too_old", next_step="look on FAN's own pages, then tell the waybill")
         for back in range(max((today - day).days, 0) + 1):
             for info in self._report(today - timedelta(days=back)):
-                if _reference(info) == reference and (number := texts.number_of(info.get("awbNumber"))):
+                if _reference(info) == wanted and (number := texts.number_of(info.get("awbNumber"))):
                     return Created(number=number, barcodes=(number,), cost=texts.money(info.get("cost")))
         return None
 
@@ -278,7 +278,7 @@ class Fan:
             "cod": float(shipment.cash_on_delivery),
             "declaredValue": 0,
             "payment": "sender",
-            "content": texts.cut(f"{shipment.reference} {shipment.contents}", CONTENT),
+            "content": texts.cut(f"{texts.reference(shipment.reference)} {shipment.contents}", CONTENT),
             "dimensions": {"length": 1, "height": 1, "width": 1},  # nobody here knows them; FAN measures
             "options": [],
         }
@@ -310,8 +310,8 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 def _reference(info: dict[str, Any]) -> str:
-    """The first word of what is said to be in the parcel."""
-    words = str(info.get("content") or "").split()
+    """The first word of what is said to be in the parcel, whatever became of its capitals."""
+    words = str(info.get("content") or "").casefold().split()
     return words[0] if words else ""
 
 

@@ -116,9 +116,22 @@ def test_what_is_no_waybills_number_never_enters_a_path(either: Office, number: 
     assert either.state.faults.requests == {}
 
 
-def test_a_reference_with_a_space_would_not_be_found_again_so_it_is_no_reference(either: Office) -> None:
-    with pytest.raises(ValueError, match="reference"):
-        either.courier.create(changed(reference="CS 17"))
+def test_a_reference_with_slashes_and_spaces_is_one_word_at_the_courier_and_found_by_the_whole(either: Office) -> None:
+    made = [either.courier.create(changed(reference=text)).number for text in ("shop_ro/#FO 1.001ă/1", "shop_ro/#FO/1.001ă/1")]
+    sent = [parcel.reference for parcel in either.state.made()]
+    assert [text.partition("_")[0] for text in sent] == ["shop-ro-FO-1-001a-1"] * 2
+    assert len(set(sent)) == 2
+    found = either.courier.find_by_reference("shop_ro/#FO/1.001ă/1", either.today())
+    assert found is not None
+    assert found.number == made[1]
+    assert either.courier.find_by_reference("shop_ro/#FO 1.001/1", either.today()) is None
+
+
+def test_references_stay_as_they_are_where_they_can_and_within_forty_characters_where_not() -> None:
+    assert texts.reference("CS-17-1") == "CS-17-1"
+    assert len(texts.reference("fashionup/" + "9" * 200 + "/1")) == 40
+    with pytest.raises(ValueError, match="needs a reference"):
+        texts.reference(" ")
 
 
 @pytest.mark.parametrize(
