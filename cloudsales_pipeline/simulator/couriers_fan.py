@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from cloudsales_pipeline.simulator.couriers_state import FAN_CLIENT, Couriers, Parcel, label_pdf
 
 BUCHAREST = ZoneInfo("Europe/Bucharest")
+WHOLE_ORDER = ""  # the field of a complaint that is told by a message alone
 SERVICES = frozenset({"Standard", "Cont Colector", "FANbox", "FANbox Cont Colector", "Express Loco 2H"})
 OPERATIONS = {
     ("POST", "/login"): "sign_in",
@@ -71,6 +72,8 @@ def _create(couriers: Couriers, body: bytes) -> Response:
     if str(order.get("clientId")) != FAN_CLIENT:
         return _fail("Invalid clientId")
     if errors := couriers.complaint("fan") or _errors(info, recipient):
+        if whole := errors.get(WHOLE_ORDER):
+            return _fail(whole)
         return JSONResponse({"response": [{"awbNumber": None, "success": False, "errors": errors}]})
     reference = str(info.get("content", "")).split(" ")[0]
     parcel = couriers.add("fan", reference, shipment, cost=round(14.5 + 1.2 * info["weight"], 2))
