@@ -123,9 +123,10 @@ def _report(couriers: Couriers, request: Request) -> Response:
     if not of_day:
         return _fail("No data")
     size = min(int(query.get("perPage", "10")), couriers.page_size)
-    start = (int(query.get("page", "1")) - 1) * size
-    rows = [_row(parcel) for parcel in of_day[start : start + size]]
-    paging = {"total": len(of_day), "perPage": size, "currentPage": start // size + 1}
+    start = 0 if couriers.report == "stuck" else (int(query.get("page", "1")) - 1) * size
+    told = of_day[:-1] if couriers.report == "short" else of_day
+    rows = [_row(parcel) for parcel in told[start : start + size]]
+    paging = {"total": None if couriers.report == "untold" else len(of_day), "perPage": size, "currentPage": start // size + 1}
     return JSONResponse({"status": "success", "data": rows, **paging})
 
 

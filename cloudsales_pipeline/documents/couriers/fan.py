@@ -213,32 +213,43 @@ class Fan:
     def _report(self, day: date) -> Iterator[dict[str, Any]]:
         """`info` of each waybill of a day.
 
+        Whole is a report whose rows are as many as its total says, or, where it says none, that ends in an empty page.
+
         Raises:
             CourierAwayError: it did not come whole.
         """
-        seen = 0
+        seen: set[str] = set()
         for page in range(1, REPORT_PAGES + 1):
-            query = [("clientId", self._client), ("date", day.isoformat()), ("perPage", str(REPORT_PAGE)), ("page", str(page))]
-            with outcomes.reading(self._name, "a day's waybills"):
-                answer = self._session.call(
-                    "GET",
-                    "/reports/awb",
-                    operation="listWaybills",
-                    query=query,
-                    decode=lambda raw: decoded(raw, _Report),
-                    expected=frozenset({200, 404}),
-                ).value
-            if answer.status != "success":
-                if page == 1 and EMPTY_DAY.search(str(answer.message)):
-                    return
-                raise self._later("a day's waybills", answer.message)
-            rows = answer.data if isinstance(answer.data, list) else []
-            yield from (row["info"] for row in rows if isinstance(row, dict) and isinstance(row.get("info"), dict))
-            seen += len(rows)
-            if not rows or seen >= _count(answer.total):
+            answer = self._report_page(day, page)
+            rows = _infos(answer.data)
+            yield from rows
+            fresh = {texts.number_of(info.get("awbNumber")) for info in rows} - seen - {""}
+            seen |= fresh
+            total = _count(answer.total)
+            if not rows if total is None else len(seen) >= total:
+                return
+            if not fresh:
                 break
-        if seen < _count(answer.total):
-            raise CourierAwayError(f"{self._name} did not give all of a day's waybills.", reason="report_cut")
+        raise CourierAwayError(f"{self._name} did not give all of a day's waybills.", reason="report_cut")
+
+    def _report_page(self, day: date, page: int) -> _Report:
+        """A page; an empty one where FAN says that the day has no waybills."""
+        query = [("clientId", self._client), ("date", day.isoformat()), ("perPage", str(REPORT_PAGE)), ("page", str(page))]
+        what = "a day's waybills"
+        with outcomes.reading(self._name, what):
+            answer = self._session.call(
+                "GET",
+                "/reports/awb",
+                operation="listWaybills",
+                query=query,
+                decode=lambda raw: decoded(raw, _Report),
+                expected=frozenset({200, 404}),
+            ).value
+        if answer.status == "success":
+            return answer
+        if page == 1 and EMPTY_DAY.search(str(answer.message)):
+            return _Report(total=0)
+        raise self._later(what, answer.message)
 
     def _later(self, what: str, message: object) -> CourierAwayError:
         if SIGNED_OUT.search(str(message)):
@@ -332,5 +343,10 @@ def _state(code: str) -> ParcelState | None:
     return STATES.get(code) or ("shipped" if re.fullmatch(r"H\d{1,2}", code) else None)
 
 
-def _count(value: object) -> int:
-    return int(str(value)) if str(value).isdecimal() else 0
+def _infos(data: Any) -> list[dict[str, Any]]:
+    rows = data if isinstance(data, list) else []
+    return [row["info"] for row in rows if isinstance(row, dict) and isinstance(row.get("info"), dict)]
+
+
+def _count(value: object) -> int | None:
+    return int(str(value)) if str(value).isdecimal() else None

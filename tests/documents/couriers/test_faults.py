@@ -6,6 +6,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -276,11 +277,32 @@ def test_a_look_up_that_fails_never_says_that_there_is_none(either: Office, faul
         either.courier.find_by_reference("CS-17-1", either.today())
 
 
-def test_a_report_of_fans_that_ends_early_never_says_that_there_is_none(fan: Office) -> None:
+@pytest.mark.parametrize("wrong", ["short", "stuck"])
+def test_a_report_of_fans_that_is_not_whole_never_says_that_there_is_none(fan: Office, wrong: Any) -> None:
+    for place in range(5):
+        fan.courier.create(changed(reference=f"CS-{place}"))
+    fan.state.page_size, fan.state.report = 2, wrong
+    with pytest.raises(CourierAwayError) as away:
+        fan.courier.find_by_reference("CS-4", fan.today())
+    assert away.value.reason == "report_cut"
+    assert fan.courier.find_by_reference("CS-1", fan.today()) is not None
+
+
+def test_a_report_of_fans_without_a_total_is_read_to_an_empty_page(fan: Office) -> None:
+    for place in range(4):
+        fan.courier.create(changed(reference=f"CS-{place}"))
+    fan.state.page_size, fan.state.report = 2, "untold"
+    found = fan.courier.find_by_reference("CS-3", fan.today())
+    assert found is not None
+    assert fan.courier.find_by_reference("CS-9", fan.today()) is None
+    assert fan.state.faults.requests["fan.report"] == 2 + 3
+
+
+def test_a_look_up_of_fans_whose_second_page_fails_never_says_that_there_is_none(fan: Office) -> None:
     for place in range(3):
         fan.courier.create(changed(reference=f"CS-{place}"))
-    fan.state.made()[2].asked["info"] = None  # its row can't be read
-    fan.state.page_size = 1
+    fan.state.page_size = 2
+    fan.state.faults.queue("fan.report", Fault.FAILED_AFTER_WORK, after=1, times=5)
     with pytest.raises(CourierAwayError):
         fan.courier.find_by_reference("CS-9", fan.today())
 
