@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy.engine import Engine
 
+from cloudsales_pipeline.channels.port import DeliveryMethod
 from cloudsales_pipeline.documents.labels import fetch_due
 from cloudsales_pipeline.documents.waybills import make_due
 from cloudsales_pipeline.settings import Settings
 from cloudsales_pipeline.simulator.faults import Fault
 from tests.documents.couriers.post_office import Office
 from tests.documents.depot import intended, with_couriers
-from tests.orders.market import line, market, order
+from tests.orders.market import HOME, line, market, order
 from tests.stock.shelf import rows
 
 NOW = datetime.now().astimezone() + timedelta(hours=1)
@@ -68,3 +70,14 @@ def test_a_complaint_of_the_couriers_fails_its_order_alone_with_a_reason(
     assert (result.failed, result.created) == (1, 1)
     failed = rows(engine, "select reference, reason from cloudsales.waybill where state = 'failed'")
     assert failed == [("fashionup/FO1/1", "phone_invalid")]
+
+
+def test_a_locker_s_parcel_goes_by_the_service_for_lockers(either: Office, engine: Engine, settings: Settings) -> None:
+    market(engine, {"R-1": 3})
+    made = asked_for(settings, either)
+    box = msgspec.structs.replace(HOME, locker_id="8801")
+    intended(engine, made, order("FO1", line("R-1"), delivery_method=DeliveryMethod.LOCKER, delivery=box))
+    assert make_due(engine, made, {"post": either.courier}, now=NOW).created == 1
+    asked = either.state.made()[0].asked
+    service = asked["info"]["service"] if either.kind == "fan" else asked["service"]
+    assert service == either.settings.locker_service
