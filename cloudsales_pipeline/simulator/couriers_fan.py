@@ -140,7 +140,7 @@ def _cancel(couriers: Couriers, request: Request) -> Response:
     if parcel is None or parcel.cancelled:
         return _fail("AWB inexistent sau sters anterior")
     if not couriers.cancel(parcel):
-        return _fail("AWB-ul a fost preluat si nu mai poate fi modificat")
+        return _fail("AWB-ul a fost preluat și nu mai poate fi șters")
     return JSONResponse({"status": "success", "message": "AWB sters"})
 
 

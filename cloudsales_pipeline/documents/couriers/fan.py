@@ -42,7 +42,9 @@ REPORT_PAGE = 100
 REPORT_PAGES = 200
 DAYS_BACK = 14  # of reports that a look-up reads
 CONTENT = 100
-GONE = re.compile(r"st[eo]rs|anulat|deleted|not found|nu exist|inexistent", re.IGNORECASE)
+GONE = re.compile(r"sters|anulat|deleted|not found|nu exist|nu a fost gasit|inexistent", re.IGNORECASE)
+# What can't be deleted is not gone, although the same word says so.
+CANT = re.compile(r"\bnu (mai |se )*(poate|pot)\b|\bnu a fost (sters|anulat)|can ?not|can't|unable|imposibil", re.IGNORECASE)
 EMPTY_DAY = re.compile(r"no data|without data|fara date|nu exista date", re.IGNORECASE)
 SIGNED_OUT = re.compile(r"unauth|token", re.IGNORECASE)
 UNSURE = re.compile(r"server error|internal|timeout|timed out|try again|incercati", re.IGNORECASE)
@@ -180,8 +182,12 @@ class Fan:
             answer = self._session.call(
                 "DELETE", "/awb", operation="deleteWaybill", query=query, decode=lambda raw: decoded(raw, _Report)
             ).value
-        if answer.status == "success" or GONE.search(str(answer.message)):
+        said = texts.plain(str(answer.message))
+        if answer.status == "success" or (GONE.search(said) and not CANT.search(said)):
             return
+        if CANT.search(said):
+            step = "ask for the parcel's return instead"
+            raise CourierRefusedError(f"{self._name} does not take the waybill back.", reason="on_its_way", next_step=step)
         raise self._failure("a cancellation", answer.message)
 
     def close(self) -> None:

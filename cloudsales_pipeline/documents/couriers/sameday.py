@@ -163,7 +163,7 @@ class Sameday:
                 "DELETE",
                 path,
                 operation="deleteWaybill",
-                decode=lambda _: None,
+                decode=lambda raw: decoded(raw, object) if raw else None,
                 expected=frozenset({200, 204, MISSING}) | COMPLAINED,
             ).status
         if status in COMPLAINED and not self._is_cancelled(number):

@@ -307,7 +307,7 @@ def test_a_look_up_of_fans_whose_second_page_fails_never_says_that_there_is_none
         fan.courier.find_by_reference("CS-9", fan.today())
 
 
-@pytest.mark.parametrize("fault", [Fault.FAILED_AFTER_WORK, Fault.STALL, Fault.RESET_AFTER_WORK])
+@pytest.mark.parametrize("fault", [Fault.FAILED_AFTER_WORK, Fault.STALL, Fault.RESET_AFTER_WORK, Fault.HTML_PAGE])
 def test_a_cancellation_whose_answer_is_lost_is_unclear_and_asking_again_settles_it(either: Office, fault: Fault) -> None:
     number = either.courier.create(SHIPMENT).number
     either.state.faults.queue(f"{either.kind}.cancel", fault, seconds=1)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from cloudsales_pipeline.documents.couriers import outcomes, sameday_fields, texts
-from cloudsales_pipeline.documents.couriers.fan import STATES, _state
+from cloudsales_pipeline.documents.couriers.fan import CANT, GONE, STATES, _state
 from cloudsales_pipeline.documents.couriers.port import CourierRefusedError
 from cloudsales_pipeline.documents.couriers.registry import open_courier
 from cloudsales_pipeline.documents.couriers.times import instant
@@ -74,6 +74,21 @@ def test_the_simulator_speaks_only_codes_that_the_adapters_know_the_end_of() -> 
         assert STATES.get(codes[-1], "shipped") == move
     for move, pairs in SAMEDAY_CODES.items():
         assert sameday_fields._state(str(pairs[-1][0]), pairs[-1][1]) == move
+
+
+@pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        ("AWB inexistent", True),
+        ("AWB-ul a fost sters anterior", True),
+        ("AWB-ul nu a fost gasit", True),
+        ("AWB-ul nu mai poate fi sters", False),
+        ("Expeditia nu a fost anulata", False),
+        ("AWB cannot be deleted", False),
+    ],
+)
+def test_fans_words_for_gone_are_not_its_words_for_cant(said: str, gone: bool) -> None:
+    assert (bool(GONE.search(said)) and not CANT.search(said)) == gone
 
 
 def test_rows_that_cant_be_read_are_left_out_and_the_rest_is_kept() -> None:
