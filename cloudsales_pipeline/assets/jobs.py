@@ -129,6 +129,14 @@ review_requirement = dg.define_asset_job(
     tags={"stage": "purchasing", SLOT_TAG: "review_requirement"},
 )
 
+issue_documents = dg.define_asset_job(
+    "issue_documents",
+    selection=dg.AssetSelection.assets("invoices", "waybills"),
+    description="Judge orders whose facts changed, issue invoices, stornos and waybills by your rules, make their files, and give"
+    " them to the channels. The sensor orders_to_judge starts it by itself.",
+    tags={"stage": "documents", SLOT_TAG: "issue_documents"},
+)
+
 send_messages = dg.define_asset_job(
     "send_messages",
     selection=dg.AssetSelection.assets("messages"),
@@ -147,5 +155,6 @@ JOBS = (
     import_orders,
     close_day,
     review_requirement,
+    issue_documents,
     send_messages,
 )

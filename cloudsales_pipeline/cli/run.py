@@ -32,9 +32,13 @@ BOUGHT = (
     "to_be_bought",
     "proposed",
 )
+ISSUED = (
+    *("judged", "proforma_invoices", "fiscal_invoices", "stornos", "waybills", "refused", "files_made", "e_invoices_sent"),
+    *("created", "found", "unknown", "failed", "labels", "events", "handed_over", "states_told"),
+)
 MAILED = ("sent", "again", "dead", "unknown", "no_gateway")
 ORDERED = ("new", "amended", "reserved", "waiting", "served", "acknowledged")
-TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *MAILED, *PUBLISHED, *READ_BACK)))
+TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *ISSUED, *MAILED, *PUBLISHED, *READ_BACK)))
 
 
 class JobFailedError(CloudSalesError):
@@ -45,7 +49,7 @@ class JobFailedError(CloudSalesError):
 JOBS = (
     *("import_listing", "import_catalog", "fetch_images"),
     *("publish_stock", "load_store_files", "reconcile_channels", "take_stock_snapshot"),
-    *("import_orders", "close_day", "review_requirement", "send_messages"),
+    *("import_orders", "close_day", "review_requirement", "issue_documents", "send_messages"),
 )
 LISTING_JOB = "import_listing"
 PARTITIONS = {  # of the others: channel
@@ -59,7 +63,7 @@ LACKS = {
     "inbox_channel": "no inbox, so no files to take in",
 }
 DAILY_JOBS = ("take_stock_snapshot", "close_day")
-WHOLE_JOBS = ("review_requirement", "send_messages")  # neither of a channel nor of a date
+WHOLE_JOBS = ("review_requirement", "issue_documents", "send_messages")  # neither of a channel nor of a date
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

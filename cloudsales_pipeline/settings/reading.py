@@ -25,7 +25,7 @@ def settings_file() -> Path:
 def load_settings(path: Path | None = None) -> Settings:
     """Read and check the settings.
 
-    `data_dir` comes back absolute: relative to the file's folder, so that every process finds the same data.
+    Paths come back absolute: relative to the file's folder.
 
     Raises:
         SettingsError: no file, not YAML, or not our shape; names the file, the line and what is allowed there.
@@ -52,7 +52,18 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = Settings.model_validate(data)
     except ValidationError as error:
         raise SettingsError(_explain(error, file, text), next_step="correct that line") from None
-    return settings.model_copy(update={"data_dir": (file.parent / settings.data_dir).absolute()})
+    return _placed(settings, file.parent)
+
+
+def _placed(settings: Settings, folder: Path) -> Settings:
+    """Paths made absolute, relative to the file's folder, so that every process finds the same."""
+
+    def absolute(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path).absolute()
+
+    company = settings.company.model_copy(update={"logo": absolute(settings.company.logo)})
+    documents = settings.documents.model_copy(update={"e_invoice_folder": absolute(settings.documents.e_invoice_folder)})
+    return settings.model_copy(update={"data_dir": absolute(settings.data_dir), "company": company, "documents": documents})
 
 
 def _explain(error: ValidationError, file: Path, text: str) -> str:

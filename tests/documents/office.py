@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 
+from cloudsales_pipeline.documents.quality import check_documents
 from cloudsales_pipeline.settings import ChannelSettings, CompanySettings, DocumentSettings, Settings
 from tests.stock.shelf import rows
 
@@ -57,3 +58,14 @@ def quarantined(engine: Engine) -> list[tuple[str, str]]:
         "select reference, reason from cloudsales.quarantine where stage = 'documents' and resolved_at is null order by 1, 2",
     )
     return [tuple(one) for one in found]  # type: ignore[misc]
+
+
+def figures(engine: Engine) -> list[tuple[str, str, str]]:
+    """(number, total, cause) of each document."""
+    found = rows(engine, "select series || ' ' || number, total::text, cause from cloudsales.document order by document_id")
+    return [tuple(one) for one in found]  # type: ignore[misc]
+
+
+def broken(engine: Engine) -> dict[str, tuple[dict[str, object], ...]]:
+    """What of the documents' rules does not hold, with its rows."""
+    return {one.rule: one.sample for one in check_documents(engine, Settings()) if not one.passed}
