@@ -12,7 +12,20 @@ from pathlib import Path
 from benchmarks.measure import Report
 from benchmarks.server import Server, running
 
-NAMES = ("definitions", "matching", "checks", "imports", "download", "publishing", "movements", "orders", "purchasing", "lag")
+NAMES = (
+    "definitions",
+    "matching",
+    "checks",
+    "imports",
+    "download",
+    "publishing",
+    "movements",
+    "orders",
+    "purchasing",
+    "documents",
+    "messages",
+    "lag",
+)
 SIZES = ("quick", "usual", "full")
 
 

@@ -135,6 +135,12 @@ with asked as materialized (
 ), frozen as (
     update cloudsales.sales_order o set frozen_at = clock_timestamp()
     where o.frozen_at is null and o.order_id in (select order_id from made)
+), came_back as (
+    -- Goods were back before the invoice that lists them: the next pass corrects it.
+    insert into cloudsales.document_due (order_id)
+    select m.order_id from made m
+    where m.kind = 'fiscal_invoice'
+      and exists (select from cloudsales.sales_order_line l where l.order_id = m.order_id and l.restocked + l.scrapped > 0)
 ), told as (
     insert into cloudsales.event (kind, channel, reference, detail)
     select 'document_issued', o.channel, o.channel || '/' || o.external_id,

@@ -178,7 +178,8 @@ def _one(mine: Desk, courier: Courier, row: Any, moment: Callable[[], datetime])
         day = row.intended_at.astimezone(ZoneInfo(mine.settings.timezone)).date()
         return mine.settle(row, shipping.find(courier, row.reference, day), moment())
     try:
-        shipment = shipping.shipment_of(row, mine.settings.couriers[mine.courier].service)
+        own = mine.settings.couriers[mine.courier]
+        shipment = shipping.shipment_of(row, own.locker_service if row.delivery_method == "locker" else own.service)
     except RefusedError as error:
         return mine.fail_early(row, error.message, moment())
     return mine.settle(row, shipping.create(courier, shipment), moment())

@@ -57,8 +57,8 @@ def export(engine: Engine, who: Person) -> dict[str, Any]:
 
     Returns:
         orders: with buyer, lines and discounts; mentions: notes of other people's orders that name the person; payloads: as the
-        channel sent them, the text left out where it is another person's order; waybills: of the orders' parcels;
-        messages: to the person or about the orders.
+        channel sent them, the text left out where it is another person's order; waybills: of the orders' parcels; messages: to
+        the person or about the orders.
     """
     with engine.begin() as connection:
         found = _find(connection, who)
