@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.documents.quality import check_documents
+from cloudsales_pipeline.documents.quality import DOCUMENT_RULES, check_documents
 from cloudsales_pipeline.settings import ChannelSettings, CompanySettings, DocumentSettings, Settings
 from tests.stock.shelf import rows
 
@@ -67,5 +67,6 @@ def figures(engine: Engine) -> list[tuple[str, str, str]]:
 
 
 def broken(engine: Engine) -> dict[str, tuple[dict[str, object], ...]]:
-    """What of the documents' rules does not hold, with its rows."""
-    return {one.rule: one.sample for one in check_documents(engine, Settings()) if not one.passed}
+    """What of the documents' rules does not hold, with its rows; whatever day it is, so without the last day for e-invoices."""
+    rules = [rule for rule in DOCUMENT_RULES if rule.name != "submitted_in_time"]
+    return {one.rule: one.sample for one in check_documents(engine, Settings(), rules) if not one.passed}

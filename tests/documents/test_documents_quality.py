@@ -5,18 +5,20 @@ Faults are planted as the tables' owner, past the triggers and keys that would r
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.engine import Engine
 
+from cloudsales_pipeline.catalog import audit
 from cloudsales_pipeline.documents.issuing import issue_due, storno
-from cloudsales_pipeline.documents.quality import DOCUMENT_CHECKS, check_documents
+from cloudsales_pipeline.documents.quality import DOCUMENT_RULES, check_documents
 from cloudsales_pipeline.settings import Settings
-from tests.documents.office import NOON, ON_STOCK, UNPAID, broken, office
+from tests.documents.office import ON_STOCK, UNPAID, broken, office
 from tests.orders.market import line, market, order, receive
 from tests.stock.shelf import rows
 
+TODAY = datetime.now(UTC)
 PAST_THE_GUARDS = """
 alter table cloudsales.document disable trigger user;
 alter table personal.document_content disable trigger user;
@@ -45,8 +47,8 @@ FAULTS = [
         id="a series whose documents are all gone",
     ),
     pytest.param(
-        "update cloudsales.document set issued_on = '2026-11-19' where series = 'FU' and number = 3",
-        {"numbers_grow_with_dates": {"series": "FU", "number": 3, "issued_on": "2026-11-19", "before": "2026-11-20"}},
+        "update cloudsales.document set issued_on = issued_on - 1 where series = 'FU' and number = 3",
+        {"numbers_grow_with_dates": {"series": "FU", "number": 3}},
         id="a higher number with an earlier date",
     ),
     pytest.param(
@@ -101,6 +103,11 @@ FAULTS = [
         id="a document that its channel refused",
     ),
     pytest.param(
+        "update cloudsales.document set submit_by = current_date - 1 where number = 1 and series = 'FU'",
+        {"submitted_in_time": {"order_id": "FO1", "document": "FU 1", "state": "due"}},
+        id="an e-invoice whose last day is over",
+    ),
+    pytest.param(
         "update cloudsales.document_submission set state = 'unknown', changed_at = now() - interval '31 minutes' where document_id ="
         " (select document_id from cloudsales.document where number = 1 and series = 'FU')",
         {"nothing_unclear": {"order_id": "FO1", "document": "FU 1", "state": "unknown"}},
@@ -115,32 +122,31 @@ def sound(engine: Engine, settings: Settings) -> Settings:
     market(engine, {"R-1": 5})
     made = office(settings, ON_STOCK, UNPAID)
     receive(engine, *[order(f"FO{n}", line("R-1"), minutes=n) for n in (1, 2)])
-    issue_due(engine, made, now=NOON)
-    storno(engine, made, "FU 2", now=NOON)
+    issue_due(engine, made, now=TODAY)
+    storno(engine, made, "FU 2", now=TODAY)
     receive(engine, order("FO3", line("R-1"), minutes=3), order("FO4", line("R-1", 9), minutes=4, payment_method="bank_transfer"))
-    issue_due(engine, made, now=NOON)
+    issue_due(engine, made, now=TODAY)
     assert rows(engine, "select series, count(*) from cloudsales.document group by 1 order by 1") == [("FU", 4), ("PF", 1)]
     return made
 
 
 def test_a_sound_office_passes_every_rule_and_each_looks_at_something(engine: Engine, sound: Settings) -> None:
-    results = check_documents(engine, timedelta(minutes=30))
-    assert [one.rule for one in results] == [one.name for one in DOCUMENT_CHECKS]
+    results = check_documents(engine, sound)
+    assert [one.rule for one in results] == [one.name for one in DOCUMENT_RULES]
     assert all(one.passed and one.ran and one.checked_rows for one in results)
 
 
 def test_each_planted_fault_is_caught_by_the_rule_that_names_it(engine: Engine, sound: Settings, owner_engine: Engine) -> None:
     """One office for all: each fault is planted in a transaction of its own, looked at there, and rolled back."""
-    from cloudsales_pipeline.documents import quality
-
+    values = {"unknown_after": 1800, "zone": "Europe/Bucharest"}
     for fault in FAULTS:
         statement, wanted = fault.values
         with owner_engine.connect() as connection:
             connection.exec_driver_sql(PAST_THE_GUARDS)
             connection.exec_driver_sql(statement.replace("%", "%%"))
             found = {}
-            for check in DOCUMENT_CHECKS:
-                _, offending, sample = quality._run(connection, check, timedelta(minutes=30))
+            for check in DOCUMENT_RULES:
+                _, offending, sample = audit._run(connection, "cloudsales_pipeline.documents", check, values, "")
                 if offending:
                     found[check.name] = sample
             connection.rollback()
