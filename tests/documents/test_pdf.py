@@ -96,3 +96,13 @@ def test_a_logo_of_50_megabytes_is_refused_without_reading_it(tmp_path: Path) ->
         read_logo(huge)
     with pytest.raises(SettingsError, match="FileNotFoundError"):
         read_logo(tmp_path / "none.png")
+
+
+def test_the_unit_price_stands_without_vat_and_times_the_pieces_is_the_line() -> None:
+    """Fiscal Code, article 319 (20) i; before the line's discount, on a storno too."""
+    for content in (invoice(MIXED), storno(invoice(MIXED))):
+        told = text_of(render(content, logo=None))[0]
+        assert "247,9250" in told  # 2 × 247.925 = 495.85
+        assert "17,4300" in told  # 3 × 17.43 less 5.00 of discount = 47.29
+        assert "bucata 299,99 cu TVA" in told
+        assert "bucata 0,07" not in told  # of one piece the line says it
