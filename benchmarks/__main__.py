@@ -23,6 +23,7 @@ NAMES = (
     "orders",
     "purchasing",
     "documents",
+    "messages",
     "lag",
 )
 SIZES = ("quick", "usual", "full")

@@ -12,6 +12,7 @@ from cloudsales_pipeline.assets.listing import (
     product_images,
 )
 from cloudsales_pipeline.assets.messages import messages
+from cloudsales_pipeline.assets.operators import what_waits
 from cloudsales_pipeline.assets.orders import sales_orders
 from cloudsales_pipeline.assets.purchasing import purchase_requirement, supplier_orders
 from cloudsales_pipeline.assets.stock import stock_publication
@@ -34,6 +35,7 @@ from cloudsales_pipeline.sensors.documents import orders_to_judge
 from cloudsales_pipeline.sensors.failures import run_failures
 from cloudsales_pipeline.sensors.listing import channel_partitions, images_due, listing_changed, listing_freshness
 from cloudsales_pipeline.sensors.messages import messages_due
+from cloudsales_pipeline.sensors.operators import operators_told
 from cloudsales_pipeline.sensors.orders import new_orders
 from cloudsales_pipeline.sensors.stock import stock_deltas, stock_watch
 from cloudsales_pipeline.sensors.stock_files import store_files
@@ -64,6 +66,8 @@ defs = dg.Definitions(
         waybills,
         # messages
         messages,
+        # operations
+        what_waits,
     ],
     asset_checks=[
         every_channel_imported_lately,
@@ -93,6 +97,7 @@ defs = dg.Definitions(
         orders_to_judge,
         messages_due,
         run_failures,
+        operators_told,
     ],
     resources={"project": Project()},
     # A run is one process: three assets in a chain take 2.5 s, against 6 to 10 with a process for each step.

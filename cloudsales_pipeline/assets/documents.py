@@ -132,10 +132,12 @@ def waybills(context: dg.AssetExecutionContext, project: Project) -> dg.Material
         tracked = track_due(engine, settings, courier)
         for name, complaint in {**made.complaints, **labels.complaints, **tracked.complaints}.items():
             context.log.warning("The courier %s can't be used: %s", name, complaint)
+        for name, why in tracked.away.items():
+            context.log.warning("The courier %s does not say where parcels are: %s", name, why)
         handed = hand_over(context, project, engine, settings)
         with engine.connect() as connection:
             told = waybills_told(connection, made, handed)
-    return dg.MaterializeResult(metadata={**told, "labels": labels.labelled, "events": tracked.events})
+    return dg.MaterializeResult(metadata={**told, "labels": labels.labelled, "events": tracked.events, "moved": tracked.moved})
 
 
 def waybills_told(connection: "Connection", made: "WaybillResult", handed: "HandedOver") -> dict[str, Any]:

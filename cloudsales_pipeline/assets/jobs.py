@@ -144,6 +144,14 @@ send_messages = dg.define_asset_job(
     tags={"stage": "messages", SLOT_TAG: "send_messages"},
 )
 
+tell_operators = dg.define_asset_job(
+    "tell_operators",
+    selection=dg.AssetSelection.assets("what_waits"),
+    description="Look what waits for a person, and tell the operators what they were not told yet. The sensor operators_told does"
+    " so by itself, each minute.",
+    tags={"stage": "operations", SLOT_TAG: "tell_operators"},
+)
+
 JOBS = (
     import_listing,
     import_catalog,
@@ -157,4 +165,5 @@ JOBS = (
     review_requirement,
     issue_documents,
     send_messages,
+    tell_operators,
 )

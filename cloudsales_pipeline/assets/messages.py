@@ -17,6 +17,7 @@ from cloudsales_pipeline.resources.project import Project
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+    from cloudsales_pipeline.messages.telling import TellResult
     from cloudsales_pipeline.outbox.sending import Sent
 
 SECONDS = 240.0
@@ -30,22 +31,25 @@ OUTCOMES = ("sent", "again", "dead", "unknown", "skipped", "left_behind", "no_ga
         waybills,
         *(dg.AssetDep(upstream, partition_mapping=dg.AllPartitionMapping()) for upstream in (sales_orders, supplier_orders)),
     ],
-    description="Messages to suppliers, customers and operators: what is due goes out by e-mail and SMS, each once. What may have"
-    " gone out and was not confirmed is left to a person. The sensor messages_due starts this by itself.",
+    description="Messages to suppliers, customers and operators: what happened to orders is told by messages.rules, and what is"
+    " due goes out by e-mail and SMS, each once. What may have gone out and was not confirmed is left to a person. The sensor"
+    " messages_due starts this by itself.",
     kinds={"python", "postgres"},
     owners=["team:operations"],
     tags={"stage": "messages"},
 )
 def messages(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
-    """Send what is due, and tell how the outbox stands."""
+    """Make messages of what happened, send what is due, and tell how the outbox stands."""
     with clear_failures(), project.engine() as engine:
-        from cloudsales_pipeline.outbox.sending import send_due
+        from cloudsales_pipeline.messages.rounds import tell_and_send
 
-        sent = send_due(engine, project.settings().messages, seconds=SECONDS)
-        for medium, complaint in sent.complaints.items():
+        done = tell_and_send(engine, project.settings(), seconds=SECONDS)
+        for medium, complaint in done.sent.complaints.items():
             context.log.warning("The %s gateway can't be used: %s", medium, complaint)
+        if done.fault:
+            raise done.fault
         with engine.connect() as connection:
-            return dg.MaterializeResult(metadata=told(connection, sent))
+            return dg.MaterializeResult(metadata={**told(connection, done.sent), **happened(done.told)})
 
 
 def told(connection: "Connection", sent: "Sent") -> dict[str, Any]:
@@ -66,4 +70,16 @@ def told(connection: "Connection", sent: "Sent") -> dict[str, Any]:
         "look_next": dg.MetadataValue.text(
             "cloudsales messages list --state unknown; cloudsales messages retry ID; analytics.message"
         ),
+    }
+
+
+def happened(told: "TellResult") -> dict[str, Any]:
+    """What became of what had happened to orders."""
+    reasons = [{"reason": reason, "messages": many} for reason, many in sorted(told.skipped.items())]
+    return {
+        "told": told.queued,
+        "not_told": told.skipped.total(),
+        "not_told_because": metadata.table(reasons),
+        "withdrawn": told.withdrawn,
+        "waits_to_be_told": told.waiting,
     }

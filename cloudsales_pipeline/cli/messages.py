@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from cloudsales_pipeline.cli.output import Json, print_rows
+from cloudsales_pipeline.cli.output import Json, clean, print_rows
 from cloudsales_pipeline.cli.stages import project
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 Ids = Annotated[list[int], typer.Argument(metavar="ID…", help="The ids that `messages list` shows.")]
+
+
+class Medium(StrEnum):
+    """How a message goes."""
+
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Language(StrEnum):
+    """In which language."""
+
+    RO = "ro"
+    EN = "en"
+
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="An e-mail address or a mobile number.")]
+OfMedium = Annotated[Medium | None, typer.Option(help="None: what the address is.")]
 
 
 @app.callback()
@@ -77,14 +96,69 @@ def skip(ids: Ids, reason: Annotated[str, typer.Option(help="Why, as a code in w
 def send(
     seconds: Annotated[float, typer.Option(min=1, help="Stop after so long, if more is due.")] = 60.0, as_json: Json = False
 ) -> None:
-    """Send what is due, now."""
-    from cloudsales_pipeline.outbox.sending import send_due
+    """Write the messages of what happened, and send what is due, now."""
+    from cloudsales_pipeline.messages.rounds import tell_and_send
 
     with project() as (settings, engine):
-        sent = send_due(engine, settings.messages, seconds=seconds)
-    row = {name: value for name, value in asdict(sent).items() if name != "complaints"}
+        done = tell_and_send(engine, settings, seconds=seconds)
+    row = {"told": done.told.queued} | {name: value for name, value in asdict(done.sent).items() if name != "complaints"}
     print_rows([row], as_json=as_json, title="Messages")
-    for complaint in sent.complaints.values():
+    for complaint in done.sent.complaints.values():
         typer.echo(f"error: {complaint}", err=True)
-    if sent.complaints:
+    if done.fault:
+        raise done.fault
+    if done.sent.complaints:
         raise typer.Exit(1)
+
+
+@app.command()
+def tell(as_json: Json = False) -> None:
+    """Write the messages of what happened to orders, by messages.rules; `send` sends them."""
+    from cloudsales_pipeline.messages.telling import tell as tell_what_happened
+
+    with project() as (settings, engine):
+        told = tell_what_happened(engine, settings)
+    print_rows([{**asdict(told), "skipped": dict(told.skipped)}], as_json=as_json, title="What happened")
+
+
+@app.command()
+def preview(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="Such as order_imported or waybill_delivered.")],
+    order: Annotated[tuple[str, str], typer.Option("--order", metavar="CHANNEL ID", help="The order to try it on.")],
+    medium: Annotated[Medium, typer.Option(help="Which of its messages.")] = Medium.EMAIL,
+    language: Annotated[Language | None, typer.Option(help="Instead of the rule's.")] = None,
+    html: Annotated[bool, typer.Option("--html", help="The e-mail's HTML instead of its text.")] = False,
+) -> None:
+    """A message as it would be for an order. Nothing is written, nobody is told; the recipient is masked."""
+    from cloudsales_pipeline.messages.preview import preview as preview_message
+
+    with project() as (settings, engine):
+        chosen = language.value if language else None
+        found = preview_message(engine, settings, event, *order, medium=medium.value, language=chosen)
+    typer.echo(clean(f"To: {found.to or f'nobody ({found.why_not})'}"))
+    if found.title:
+        typer.echo(clean(f"Subject: {found.title}"))
+    if found.segments:
+        typer.echo(f"SMS: {found.segments}")
+    typer.echo("")
+    body = (found.html or "") if html else found.text
+    typer.echo("\n".join(clean(line) for line in body.splitlines()))
+
+
+@app.command("opt-out")
+def opt_out(address: Address, medium: OfMedium = None) -> None:
+    """Send somebody no messages about orders any more. Only a digest of the address is kept."""
+    from cloudsales_pipeline.messages.consent import opt_out as no_more
+
+    with project() as (_, engine):
+        typer.echo(f"Opted out; {no_more(engine, address, medium.value if medium else None)} messages that waited are skipped.")
+
+
+@app.command("opt-in")
+def opt_in(address: Address, medium: OfMedium = None) -> None:
+    """Send somebody messages about orders again, from now on."""
+    from cloudsales_pipeline.messages.consent import opt_in as again
+
+    with project() as (_, engine):
+        found = again(engine, address, medium.value if medium else None)
+    typer.echo("Opted in." if found else "Was not opted out.")

@@ -39,6 +39,9 @@ PURCHASING_LOCK = 7_301_009
 """One transaction at a time buys or receives: every close and every receipt takes it before anything else, so that no two
 tie, or count, the same pieces on order. Orders that stream in don't take it."""
 
+OPERATORS_LOCK = 7_301_020
+"""One transaction at a time tells operators, so that two tell once; it waits for no other advisory lock."""
+
 OUTBOX_SENDER_LOCK = 7_301_010
 """With the hash of a sender's key as second number, shared: held for as long as the sender is there to say what became of the
 messages that it claimed."""
@@ -52,6 +55,15 @@ waybills that it claimed."""
 
 WAYBILL_TRACKING_LOCK = 7_301_014
 """With the courier's hash as second number: one at a time asks a courier where its parcels are."""
+
+TELLING_LOCK = 7_301_020
+"""One transaction at a time makes messages of what happened: caps are counted, and what is pointless is found, under it. Taken
+alone, before the orders' rows."""
+
+
+def lock_telling(connection: Connection) -> None:
+    """Wait until no other transaction makes messages of what happened; held until this one ends."""
+    connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": TELLING_LOCK})
 
 
 def lock_supplier_papers(connection: Connection) -> None:

@@ -51,6 +51,26 @@ WAYBILL_RULES: tuple[AuditRule, ...] = (
         "No waybill and no hand-over to the tax authority is unclear for longer than documents.unknown_after.",
         "see that the courier answers; look the parcel up in its portal by our reference",
     ),
+    AuditRule(
+        "one_live_waybill",
+        "A parcel has at most one waybill that lives, and a courier's number belongs to one alone (I-37).",
+        _BY_HAND,
+    ),
+    AuditRule(
+        "waybills_complete",
+        "What was made is handed over to its channel, its order is frozen, and it has its label within documents.unknown_after.",
+        "see cloudsales quarantine list --stage documents, and that the courier answers; cloudsales waybills label asks again",
+    ),
+    AuditRule(
+        "waybills_of_cancelled_orders",
+        "No parcel of a cancelled order waits at the courier for longer than documents.unknown_after.",
+        "see that the courier answers; what it does not take back is stopped by telephone",
+    ),
+    AuditRule(
+        "parcels_go_forward",
+        "A parcel is never less far than what its courier said of it (F-18), and what has ended says when.",
+        _BY_HAND,
+    ),
 )
 DOCUMENT_RULES = (*INVOICE_RULES, *WAYBILL_RULES)
 

@@ -51,8 +51,9 @@ class Desk:
 
     def claim(self, now: datetime) -> sa.Row[Any] | None:
         """The next to be created or looked up, committed; None: nothing is due, or the courier is given a rest."""
+        halted = [name for name, channel in self.settings.channels.items() if not channel.documents.enabled]
         values = {"courier": self.courier, "key": self.key, "now": now, "look_up_lasts": LOOK_UP_LASTS.total_seconds()}
-        return run(self.connection, "claim", **values).one_or_none()
+        return run(self.connection, "claim", **values, halted=halted).one_or_none()
 
     def claim_to_cancel(self, now: datetime) -> sa.Row[Any] | None:
         """The next whose order was cancelled after it was made."""

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,9 @@ from cloudsales_pipeline.documents.waybill_desk import Desk, desk, run
 from cloudsales_pipeline.errors import DatabaseError, RefusedError
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.settings import Settings
+
+STALE = timedelta(minutes=15)
+"""No call lasts so long."""
 
 
 @dataclass
@@ -105,7 +108,8 @@ def _tidy(engine: Engine, settings: Settings, now: datetime) -> dict[str, int]:
 
     def work(connection: Connection) -> dict[str, int]:
         wait = settings.documents.look_up_after.total_seconds()
-        left = run(connection, "reap", lock=WAYBILL_MAKER_LOCK, look_up_after=wait).all()
+        values = {"lock": WAYBILL_MAKER_LOCK, "now": now, "stale": STALE.total_seconds()}
+        left = run(connection, "reap", **values, look_up_after=wait).all()
         dropped = [row.order_id for row in run(connection, "drop", now=now)]
         if dropped:
             run(connection, "settle", orders=dropped)
@@ -150,7 +154,8 @@ def _one(mine: Desk, courier: Courier, row: Any, moment: Callable[[], datetime])
         day = row.intended_at.astimezone(ZoneInfo(mine.settings.timezone)).date()
         return mine.settle(row, shipping.find(courier, row.reference, day), moment())
     try:
-        shipment = shipping.shipment_of(row, mine.settings.couriers[mine.courier].service)
+        own = mine.settings.couriers[mine.courier]
+        shipment = shipping.shipment_of(row, own.locker_service if row.delivery_method == "locker" else own.service)
     except RefusedError as error:
         return mine.fail_early(row, error.message, moment())
     return mine.settle(row, shipping.create(courier, shipment), moment())

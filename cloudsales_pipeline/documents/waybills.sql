@@ -17,6 +17,7 @@ returning w.order_id
 
 -- step: reap
 -- Whose maker's lock nobody holds: it was killed, or lost its session, in the middle of a call. Nobody knows how far that came.
+-- Nor where it has been at it for longer than any call lasts: a server may take hours to notice that a machine is gone.
 with owners as materialized (
     select distinct claimed_by from cloudsales.waybill where state = 'creating'
 ), gone as materialized (
@@ -29,16 +30,17 @@ with owners as materialized (
 )
 update cloudsales.waybill w
 set state = 'unknown', reason = 'interrupted', due_at = w.claimed_at + make_interval(secs => :look_up_after)
-from gone g where w.claimed_by is not distinct from g.claimed_by and w.state = 'creating'
+where w.state = 'creating'
+  and (w.claimed_by is null or w.claimed_by in (select claimed_by from gone) or w.claimed_at < cast(:now as timestamptz) - make_interval(secs => :stale))
 returning w.waybill_id
 
 -- step: claim
--- The next of a courier: to be created, or to be looked up. Who looks one up keeps others from it for a while; it stays unknown.
+-- The next of a courier: to be created, or to be looked up. Halted: channels for which rules issue nothing now. Who looks one up keeps others from it for a while; it stays unknown.
 with due as (
     select w.waybill_id, w.state
     from cloudsales.waybill w join cloudsales.sales_order o using (order_id)
     where w.courier = :courier and w.state in ('intended', 'unknown') and w.due_at <= :now
-      and (w.state = 'unknown' or o.status in ('new', 'paid', 'issued'))
+      and (w.state = 'unknown' or (o.status in ('new', 'paid', 'issued') and (w.rule = '' or o.channel <> all (cast(:halted as text[])))))
       and not exists (select from cloudsales.courier_standing s where s.courier = :courier and s.paused_until > :now)
     order by w.due_at, w.waybill_id limit 1
     for update of w skip locked

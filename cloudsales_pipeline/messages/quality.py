@@ -21,6 +21,11 @@ MESSAGE_RULES: tuple[AuditRule, ...] = (
         "cloudsales messages list --state new says why; is messages.email_url_env or sms_url_env set, and the gateway up?",
     ),
     AuditRule(
+        "what_happened_is_told",
+        "What somebody is to be told of has not waited to become a message for longer than messages.waits_at_most.",
+        "cloudsales messages tell says what is wrong: a template, or a file that is not made (cloudsales quarantine list)",
+    ),
+    AuditRule(
         "few_messages_fail",
         "Of the last day's messages no larger share than messages.failed_share is dead or unknown.",
         "cloudsales messages list --state dead has the gateway's answers; cloudsales messages retry --dead when it is mended",
@@ -42,5 +47,6 @@ def check_messages(
         "waits": settings.waits_at_most,
         "unclear": settings.unclear_at_most,
         "share": settings.failed_share,
+        "files": settings.attach_wait,
     }
     return tuple(audit(engine, "cloudsales_pipeline.messages", rule, values) for rule in rules)

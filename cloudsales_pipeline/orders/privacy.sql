@@ -32,6 +32,13 @@ from personal.order_payload p left join cloudsales.sales_order o on o.channel = 
 where p.payload is not null and (p.payload_id = any (:payloads) or o.order_id = any (:orders))
 order by p.payload_id
 
+-- step: export_waybills
+select o.channel, o.external_id as id, w.courier, w.number, w.state, w.intended_at, w.ended_at, s.name as label
+from cloudsales.waybill w
+join cloudsales.sales_order o using (order_id)
+left join personal.stored_file s on s.file_id = w.label_file_id and s.content is not null
+where w.order_id = any (:orders) order by o.channel, o.external_id, w.waybill_id
+
 -- step: erase_buyers
 -- County and country stay, for figures by region; the county only as our list has it.
 update personal.buyer b

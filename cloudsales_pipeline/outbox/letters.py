@@ -48,8 +48,8 @@ def compose(envelope: Envelope, sender: str, sender_name: str = "") -> Letter:
     recipient, source = address_of(envelope.recipient), address_of(sender)
     needs_utf8 = not (recipient.isascii() and source.isascii())
     mail = EmailMessage(policy=policy.SMTPUTF8 if needs_utf8 else policy.SMTP)
-    mail["From"] = Address(_one_line(sender_name), addr_spec=source)
-    mail["To"] = Address(addr_spec=recipient)
+    mail["From"] = _header_of(source, _one_line(sender_name))
+    mail["To"] = _header_of(recipient)
     mail["Subject"] = _one_line(envelope.title)[:LONGEST_TITLE]
     mail["Date"] = format_datetime(envelope.created_at)
     mail["Message-ID"] = message_id(envelope, source)
@@ -86,9 +86,23 @@ def address_of(text: str) -> str:
     if not local or not domain or "@" in local or len(address) > 254 or _NEVER_IN_AN_ADDRESS.search(address):
         raise LetterRefusedError("address_invalid")
     try:
-        return Address(addr_spec=address).addr_spec
+        return _header_of(address).addr_spec
     except (ValueError, IndexError):
         raise LetterRefusedError("address_invalid") from None
+
+
+def _header_of(address: str, name: str = "") -> Address:
+    """Python takes letters beyond ASCII (RFC 6532) in the parts of an address, and refuses them in the whole.
+
+    Raises:
+        ValueError, IndexError: it is none.
+    """
+    if address.isascii():
+        return Address(name, addr_spec=address)
+    local, _, domain = address.rpartition("@")
+    if not all(local.split(".")):
+        raise ValueError("a dot too many")
+    return Address(name, username=local, domain=domain)
 
 
 def _one_line(text: str) -> str:

@@ -29,6 +29,7 @@ class Outgoing:
         due_at: not before then; None: at once.
         files: ids of stored files that go with it.
         cause: the event that asks for it, where there is one.
+        skipped: why it is not sent, as a code: it is written down, seen, and goes out on a person's word alone.
     """
 
     subject_kind: str
@@ -45,6 +46,7 @@ class Outgoing:
     urgency: int = 1
     files: tuple[int, ...] = field(default=())
     cause: int | None = None
+    skipped: str | None = None
 
 
 def recipient_digest(recipient: str) -> bytes:
@@ -76,6 +78,7 @@ def enqueue(connection: Connection, messages: Sequence[Outgoing]) -> list[int]:
             "due_at": one.due_at.isoformat() if one.due_at else None,
             "cause": one.cause,
             "files": list(one.files),
+            "skipped": one.skipped,
         }
         for one in messages
     ]

@@ -4,12 +4,12 @@
 with asked as (
     select * from jsonb_to_recordset(cast(:rows as jsonb)) r (
         subject_kind text, channel text, external_id text, event text, medium text, digest text, recipient text, language text, title text,
-        body_text text, body_html text, urgency smallint, due_at timestamptz, cause bigint, files bigint[])
+        body_text text, body_html text, urgency smallint, due_at timestamptz, cause bigint, files bigint[], skipped text)
 ), made as (
     insert into personal.message (subject_kind, channel, external_id, event, medium, recipient_digest, recipient, language, title, body_text,
-                                  body_html, urgency, due_at, cause_event_id)
-    select subject_kind, channel, external_id, event, medium, decode(digest, 'hex'), recipient, language, title, body_text, body_html,
-           urgency, coalesce(due_at, clock_timestamp()), cause
+                                  body_html, urgency, due_at, cause_event_id, state, reason)
+    select subject_kind, channel, external_id, event, medium, decode(digest, 'hex'), nullif(recipient, ''), language, title, body_text,
+           body_html, urgency, coalesce(due_at, clock_timestamp()), cause, case when skipped is null then 'new' else 'skipped' end, skipped
     from asked
     on conflict do nothing
     returning message_id, subject_kind, channel, external_id, event, medium, recipient_digest

@@ -74,7 +74,7 @@ select medium, count(*) as messages from personal.message where state = 'new' an
 -- step: retry
 update personal.message
 set state = 'new', reason = 'retried_by_hand', attempts = 0, claimed_by = null, due_at = clock_timestamp(), decided_at = clock_timestamp()
-where message_id = any (:ids) and state in ('dead', 'unknown', 'skipped') and recipient is not null
+where message_id = any (:ids) and state in ('dead', 'unknown', 'skipped') and recipient is not null and body_text is not null
 returning message_id
 
 -- step: skip

@@ -27,6 +27,8 @@ SECONDS = 30.0
 LARGEST_ANSWER = 64_000  # bytes
 MOST_LEFT_BEHIND = 4
 MAY_HAVE_PASSED_IT_ON = (502, 504)
+REFUSED_UNREAD = 503
+"""Of what went wrong over there this alone says that nothing was done (RFC 9110, 15.6.4)."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class HttpGateway:
         if thread.is_alive():
             self._left_behind.append(thread)
             return Answer(Outcome.UNKNOWN, "no_answer", "too slow")
-        return judged(said[0] if said else False, seen)
+        return judged(said[0] if said else False, seen, told_apart=REFERENCE in self._url)
 
     def close(self) -> None:
         """Nothing is held between messages."""
@@ -94,8 +96,12 @@ class HttpGateway:
         return Apprise.instantiate(url, suppress_exceptions=True)
 
 
-def judged(sent: bool, exchanges: list[Exchange]) -> Answer:
-    """What apprise's yes or no means, given the HTTP exchanges behind it."""
+def judged(sent: bool, exchanges: list[Exchange], *, told_apart: bool) -> Answer:
+    """What apprise's yes or no means, given the HTTP exchanges behind it.
+
+    Args:
+        told_apart: the gateway has our reference, and refuses a second message of the same one.
+    """
     if sent:
         return Answer(Outcome.SENT, None, _status(exchanges))
     if not exchanges:
@@ -103,16 +109,16 @@ def judged(sent: bool, exchanges: list[Exchange]) -> Answer:
     *before, last = exchanges
     if any(one.broken == "lost" or (one.status or 500) < 300 for one in before):
         return Answer(Outcome.UNKNOWN, "partly_sent", _status(exchanges))
-    return _of_exchange(last)
+    return _of_exchange(last, told_apart=told_apart)
 
 
-def _of_exchange(last: Exchange) -> Answer:
+def _of_exchange(last: Exchange, *, told_apart: bool) -> Answer:
     if last.broken is not None or last.status is None:
         if last.broken == "unreachable":
             return Answer(Outcome.AGAIN, "unreachable")
         return Answer(Outcome.UNKNOWN, "no_answer")
     text = str(last.status)
-    if last.status in MAY_HAVE_PASSED_IT_ON:
+    if last.status in MAY_HAVE_PASSED_IT_ON or (last.status >= 500 and last.status != REFUSED_UNREAD and not told_apart):
         return Answer(Outcome.UNKNOWN, "no_answer", text)
     if last.status in (401, 403):
         return Answer(Outcome.AGAIN, "login_refused", text)

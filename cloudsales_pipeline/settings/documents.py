@@ -67,7 +67,7 @@ class DocumentSettings(Section):
         default=30_000, description="What is heavier goes in several parcels."
     )
     look_up_after: timedelta = Field(
-        default=timedelta(minutes=2),
+        default=timedelta(minutes=5),
         description="So long after an unclear call the courier is asked whether it made the waybill: it may be at it still.",
     )
     waybill_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(

@@ -14,6 +14,7 @@ from cloudsales_pipeline.settings.channels import ChannelSettings
 from cloudsales_pipeline.settings.company import CompanySettings
 from cloudsales_pipeline.settings.documents import CourierSettings, DocumentSettings
 from cloudsales_pipeline.settings.messages import MessageSettings
+from cloudsales_pipeline.settings.operators import OperatorSettings
 from cloudsales_pipeline.settings.purchasing import PurchasingSettings, SupplierSettings
 from cloudsales_pipeline.settings.sections import Name, Section, Share
 
@@ -97,6 +98,7 @@ class Settings(Section):
     messages: MessageSettings = MessageSettings()
     documents: DocumentSettings = DocumentSettings()
     couriers: dict[Name, CourierSettings] = {}
+    operators: OperatorSettings = OperatorSettings()
 
     @field_validator("timezone")
     @classmethod
@@ -158,6 +160,14 @@ class Settings(Section):
                 raise ValueError(f"documents.rules: rule {place} names the courier {rule.courier}; known are: {known}")
             if (rule.issue == "waybill") != (rule.courier is not None):
                 raise ValueError(f"documents.rules: rule {place}: a waybill needs a courier, and nothing else has one")
+        return self
+
+    @model_validator(mode="after")
+    def _messages_fit(self) -> Settings:
+        known = ", ".join(self.channels) or "none"
+        for place, rule in enumerate(self.messages.rules, start=1):
+            if missing := [name for name in rule.channels if name not in self.channels]:
+                raise ValueError(f"messages.rules: rule {place} names the channel {missing[0]}; known are: {known}")
         return self
 
     @model_validator(mode="after")

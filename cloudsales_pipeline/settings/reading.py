@@ -61,9 +61,11 @@ def _placed(settings: Settings, folder: Path) -> Settings:
     def absolute(path: Path | None) -> Path | None:
         return None if path is None else (folder / path).absolute()
 
+    messages = settings.messages.model_copy(update={"templates": absolute(settings.messages.templates)})
     company = settings.company.model_copy(update={"logo": absolute(settings.company.logo)})
     documents = settings.documents.model_copy(update={"e_invoice_folder": absolute(settings.documents.e_invoice_folder)})
-    return settings.model_copy(update={"data_dir": absolute(settings.data_dir), "company": company, "documents": documents})
+    sections = {"company": company, "documents": documents, "messages": messages}
+    return settings.model_copy(update={"data_dir": absolute(settings.data_dir), **sections})
 
 
 def _explain(error: ValidationError, file: Path, text: str) -> str:
@@ -134,7 +136,7 @@ def place_in_file(path: list[int | str], value: str) -> str:
         text = file.read_text(encoding="utf-8")
         found: Any = yaml.safe_load(text)
         for part in path:
-            found = found[part]
+            found = found[True if part == "on" and "on" not in found else part]  # YAML 1.1 reads the key `on` as true
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError):
         return ""
     return f"{file.name}, line {_line_of(text, path)}: " if found == value else ""

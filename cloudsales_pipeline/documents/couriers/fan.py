@@ -305,6 +305,10 @@ class Fan:
         raise outcomes.unclear(self._name, "a waybill")
 
 
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
 def _reference(info: dict[str, Any]) -> str:
     """The first word of what is said to be in the parcel."""
     words = str(info.get("content") or "").split()

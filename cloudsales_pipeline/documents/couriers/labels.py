@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cloudsales_pipeline.documents.couriers.port import CourierAwayError, CourierRefusedError
 
-LABEL_BYTES = 5 * 1024 * 1024
+LABEL_BYTES = 5_000_000
 END = b"%%EOF"
-END_WITHIN = 2048  # bytes; some writers put white space or a comment behind it
+END_WITHIN = 1024  # bytes; some writers put white space or a comment behind it
 
 
 def whole_pdf(courier: str, content: bytes) -> bytes:

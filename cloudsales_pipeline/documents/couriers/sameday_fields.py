@@ -22,7 +22,8 @@ PARCEL = "0"
 CLIENT_PAYS = "1"
 DELIVERED = 9
 
-# By statusId. What two public sources agree on, one of them Sameday's SDK for 1, 9 and 33; any other code says nothing of a state.
+# By statusId: 1, 9 and 33 are in Sameday's own SDK, 5 and 56 in a recorded answer, 4, 23, 78 and 84 in one client's list of
+# answers that it saw. Any other code says nothing of a state; what Sameday calls returned is told by `inReturn` alone.
 STATES: dict[int, ParcelState] = {
     1: "created",
     23: "created",
