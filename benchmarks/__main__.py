@@ -22,6 +22,7 @@ NAMES = (
     "movements",
     "orders",
     "purchasing",
+    "documents",
     "messages",
     "lag",
 )

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from cloudsales_pipeline.assets.catalog import catalog, catalog_plan
+from cloudsales_pipeline.assets.documents import invoices, waybills
 from cloudsales_pipeline.assets.jobs import JOBS
 from cloudsales_pipeline.assets.listing import (
     fashionup_marketplace,
@@ -11,6 +12,7 @@ from cloudsales_pipeline.assets.listing import (
     product_images,
 )
 from cloudsales_pipeline.assets.messages import messages
+from cloudsales_pipeline.assets.operators import what_waits
 from cloudsales_pipeline.assets.orders import sales_orders
 from cloudsales_pipeline.assets.purchasing import purchase_requirement, supplier_orders
 from cloudsales_pipeline.assets.stock import stock_publication
@@ -18,6 +20,7 @@ from cloudsales_pipeline.assets.stock_files import store_movements
 from cloudsales_pipeline.assets.stock_reconciliation import channel_offers
 from cloudsales_pipeline.assets.stock_snapshot import stock_snapshot
 from cloudsales_pipeline.checks.catalog import catalogue_audit, plan_audit
+from cloudsales_pipeline.checks.documents import invoices_audit, waybills_audit
 from cloudsales_pipeline.checks.listing import every_channel_imported_lately
 from cloudsales_pipeline.checks.messages import messages_audit
 from cloudsales_pipeline.checks.orders import orders_audit
@@ -28,9 +31,11 @@ from cloudsales_pipeline.resources.project import Project
 from cloudsales_pipeline.schedules.listing import listing_refresh
 from cloudsales_pipeline.schedules.purchasing import daily_replenishment, hourly_requirement
 from cloudsales_pipeline.schedules.stock import daily_stock_snapshot, nightly_reconciliation
+from cloudsales_pipeline.sensors.documents import orders_to_judge
 from cloudsales_pipeline.sensors.failures import run_failures
 from cloudsales_pipeline.sensors.listing import channel_partitions, images_due, listing_changed, listing_freshness
 from cloudsales_pipeline.sensors.messages import messages_due
+from cloudsales_pipeline.sensors.operators import operators_told
 from cloudsales_pipeline.sensors.orders import new_orders
 from cloudsales_pipeline.sensors.stock import stock_deltas, stock_watch
 from cloudsales_pipeline.sensors.stock_files import store_files
@@ -56,8 +61,13 @@ defs = dg.Definitions(
         # purchasing
         purchase_requirement,
         supplier_orders,
+        # documents
+        invoices,
+        waybills,
         # messages
         messages,
+        # operations
+        what_waits,
     ],
     asset_checks=[
         every_channel_imported_lately,
@@ -69,6 +79,8 @@ defs = dg.Definitions(
         channels_show_what_they_should,
         orders_audit,
         purchasing_audit,
+        invoices_audit,
+        waybills_audit,
         messages_audit,
     ],
     jobs=JOBS,
@@ -82,8 +94,10 @@ defs = dg.Definitions(
         stock_deltas,
         stock_watch,
         new_orders,
+        orders_to_judge,
         messages_due,
         run_failures,
+        operators_told,
     ],
     resources={"project": Project()},
     # A run is one process: three assets in a chain take 2.5 s, against 6 to 10 with a process for each step.

@@ -129,11 +129,27 @@ review_requirement = dg.define_asset_job(
     tags={"stage": "purchasing", SLOT_TAG: "review_requirement"},
 )
 
+issue_documents = dg.define_asset_job(
+    "issue_documents",
+    selection=dg.AssetSelection.assets("invoices", "waybills"),
+    description="Judge orders whose facts changed, issue invoices, stornos and waybills by your rules, make their files, and give"
+    " them to the channels. The sensor orders_to_judge starts it by itself.",
+    tags={"stage": "documents", SLOT_TAG: "issue_documents"},
+)
+
 send_messages = dg.define_asset_job(
     "send_messages",
     selection=dg.AssetSelection.assets("messages"),
     description="Send the messages that are due, each once. The sensor messages_due starts it by itself.",
     tags={"stage": "messages", SLOT_TAG: "send_messages"},
+)
+
+tell_operators = dg.define_asset_job(
+    "tell_operators",
+    selection=dg.AssetSelection.assets("what_waits"),
+    description="Look what waits for a person, and tell the operators what they were not told yet. The sensor operators_told does"
+    " so by itself, each minute.",
+    tags={"stage": "operations", SLOT_TAG: "tell_operators"},
 )
 
 JOBS = (
@@ -147,5 +163,7 @@ JOBS = (
     import_orders,
     close_day,
     review_requirement,
+    issue_documents,
     send_messages,
+    tell_operators,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from cloudsales_pipeline.assets.documents import invoices, waybills
 from cloudsales_pipeline.assets.orders import sales_orders
 from cloudsales_pipeline.assets.purchasing import supplier_orders
 from cloudsales_pipeline.resources import metadata
@@ -25,7 +26,11 @@ OUTCOMES = ("sent", "again", "dead", "unknown", "skipped", "left_behind", "no_ga
 
 @dg.asset(
     group_name="messages",
-    deps=[dg.AssetDep(upstream, partition_mapping=dg.AllPartitionMapping()) for upstream in (sales_orders, supplier_orders)],
+    deps=[
+        invoices,
+        waybills,
+        *(dg.AssetDep(upstream, partition_mapping=dg.AllPartitionMapping()) for upstream in (sales_orders, supplier_orders)),
+    ],
     description="Messages to suppliers, customers and operators: what happened to orders is told by messages.rules, and what is"
     " due goes out by e-mail and SMS, each once. What may have gone out and was not confirmed is left to a person. The sensor"
     " messages_due starts this by itself.",

@@ -49,8 +49,8 @@ CAPABILITIES = Capabilities(
     stock_versions=True,
     stock_asynchronous=True,
     acknowledgement=Acknowledgement.NONE,
-    documents_as_bytes=False,
 )
+DOCUMENTS = "documents"  # of orders, a PDF each
 DONE = "done"  # where a store may move what it has applied
 SENT = ".sent"  # ours: a file for each number that was given away, with the change set in it while its answer is awaited
 KEPT = 1_000  # of the latest numbers
@@ -255,12 +255,21 @@ class Store:
         raise self._no_orders("advance")
 
     def attach_document(self, order_id: str, document: OrderDocument) -> bool:
-        """A store has no orders, so there is nothing that a document could belong to.
+        """Put a document's file into the store's folder `documents`, complete when it appears; False where it is there already.
 
         Raises:
-            ChannelError: always.
+            ValueError: a document without a file; order, kind or number that no file can be named by.
+            ChannelError: the folder can't be written.
         """
-        raise self._no_orders("attach_document")
+        if document.content is None:
+            raise ValueError("a store is given documents as files")
+        name = store_files.document_name(order_id, document.kind, document.number)
+        folder = self._folder.subfolder(DOCUMENTS)
+        folder.make()
+        if folder.exists(name):
+            return False
+        folder.write_complete(name, document.content)
+        return True
 
     def _no_orders(self, operation: str) -> ChannelError:
         step = "its sales come as files of movements, into its inbox"

@@ -47,6 +47,18 @@ def answer_name(number: int) -> str:
     return f"stock-{number:09}.ack"
 
 
+def document_name(order_id: str, kind: str, number: str) -> str:
+    """The file of an order's document: `ORDER_KIND_NUMBER.pdf`, of letters, digits, dots and hyphens alone.
+
+    Raises:
+        ValueError: nothing of one of them is left, or it is too long for a file's name.
+    """
+    parts = [re.sub(r"[^A-Za-z0-9.-]+", "-", part).strip("-.") for part in (order_id, kind, number)]
+    if not all(parts) or sum(map(len, parts)) > 200:
+        raise ValueError("order, kind and number must name a file")
+    return "_".join(parts) + ".pdf"
+
+
 def number_of(name: str) -> int | None:
     """The number in the name of a change set or an answer; None where it is neither."""
     found = re.fullmatch(r"stock-([0-9]{9,18})\.(?:csv|ack)", name)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NoReturn, TypeVar
+from urllib.parse import urlencode
 
 import httpcore
 import httpx
@@ -54,6 +55,7 @@ HOST = re.compile(r"[\w.:-]+")  # httpx quotes whatever else stands there, and w
 AGENT = "cloudsales-pipeline"
 REDIRECTS = 3
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+NEVER_REPEATED = frozenset({"POST", "DELETE"})
 PAUSE_WITHOUT_HEADER = 60.0  # 429 without Retry-After on every attempt: most limits count by the minute
 KEEP_ALIVE_SECONDS = 4.0  # below the five seconds after which uvicorn and others hang up
 
@@ -75,6 +77,7 @@ class Transport:
         channel: the channel's name in the settings, for errors.
         url: the address that paths are put behind; its origin is the only one that ever gets the token.
         token: sent as `Authorization: Bearer`.
+        section: where in the settings the address stands: `channels`, or `couriers`.
         gate: permits and pauses, shared with whoever shares the gate; it is closed with the transport.
         clock, sleep, random, now: passed in so that tests need not wait; seconds, seconds, 0 to 1, aware UTC.
 
@@ -88,6 +91,7 @@ class Transport:
         url: str,
         *,
         token: str | None = None,
+        section: str = "channels",
         gate: Gate | None = None,
         limits: TransportLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -102,7 +106,8 @@ class Transport:
         self.sleep = sleep
         self.random = random
         self._now = now
-        self._base, self._origin = _base(channel, url)
+        self._setting = f"{section}.{channel}"
+        self._base, self._origin = _base(self._setting, url)
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": AGENT}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {_sendable(channel, token)}"
@@ -123,13 +128,16 @@ class Transport:
         query: Sequence[tuple[str, str]] = (),
         json: bytes | None = None,
         multipart: Sequence[Part] | None = None,
+        form: Sequence[tuple[str, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer[T]:
-        """One operation of the channel: GET and PUT are repeated where that may help, POST never.
+        """One operation of the channel: GET and PUT are repeated where that may help, POST and DELETE never.
 
         Args:
             path: behind the base URL, its parts already percent-encoded.
             decode: bytes to a value; raises NotDecodableError or ShapeError. Called once for each expected answer.
-            json: a body, encoded; or `multipart`, parts of (name, (file name or None, content[, media type])).
+            json: a body, encoded; or `multipart`, parts of (name, (file name or None, content[, media type])); or `form`, fields.
+            headers: beside the transport's own, which they replace: a token that changes, say. A redirect does not carry them.
 
         Raises:
             ChannelError: see `channels.errors`; OutcomeUnknownError only for a write that may have been done.
@@ -144,10 +152,11 @@ class Transport:
             expected=expected,
             decode=decode,
         )
-        headers = {**self._headers, **({"Content-Type": "application/json"} if json is not None else {})}
+        content, media_type = _body(json, form)
+        sent = {**self._headers, **({"Content-Type": media_type} if media_type else {}), **(headers or {})}
         try:
             url = httpx.URL(self._base + path, params=list(query)) if query else httpx.URL(self._base + path)
-            request = httpx.Request(method, url, headers=headers, content=json, files=multipart)
+            request = httpx.Request(method, url, headers=sent, content=content, files=multipart)
             request.read()  # a repeat sends the same bytes
         except (httpx.InvalidURL, UnicodeError):
             raise self._error(ChannelRefusedError, "a value can't be written into a request", call, status=400) from None
@@ -217,6 +226,8 @@ class Transport:
         last = status == 429 and asked is None and call.attempts >= self.limits.attempts
         wait = PAUSE_WITHOUT_HEADER if last else max(asked or 0.0, call.backoff())
         call.gate.pause(wait, f"HTTP {status}")
+        if status == 503 and call.method in NEVER_REPEATED:
+            return  # it may have been done: `_refuse` says so
         if wait > min(call.left(), self.limits.longest_pause):
             raise self._limited(call, f"answered {status}", call.gate.paused_for())
 
@@ -231,7 +242,7 @@ class Transport:
             target = self._parsed(response.headers.get("location", ""), request.url)
             if _origin(target) != self._origin:
                 message = f"a redirect to another server ({target.scheme}://{target.host})"
-                step = f"if it has moved, set channels.{self.channel}.url"
+                step = f"if it has moved, set {self._setting}.url"
                 raise self._error(RedirectRefusedError, message, call, next_step=step)
             if call.is_write:
                 raise self._error(RedirectRefusedError, "a redirect of a write", call)
@@ -278,7 +289,7 @@ class Transport:
             )
         if status == 429:
             raise self._limited(call, "answered 429", max(call.gate.paused_for(), 1.0))
-        if status >= 500 and call.method == "POST":
+        if status >= 500 and call.method in NEVER_REPEATED:
             step = "look it up before any repeat"
             raise self._error(OutcomeUnknownError, f"answered {status}; it may have been done", call, next_step=step)
         if status >= 500:
@@ -323,7 +334,7 @@ class Transport:
     # ------------------------------------------------------------ errors
 
     def _check(self) -> str:
-        return f"check channels.{self.channel}.url and that the server there is up"
+        return f"check {self._setting}.url and that the server there is up"
 
     def _limited(self, call: Call, message: str, seconds: float) -> RateLimitedError:
         retry_at = self._now() + timedelta(seconds=seconds)
@@ -344,17 +355,24 @@ def _origin(url: httpx.URL) -> Origin:
     return Origin(scheme, url.host.lower(), url.port or DEFAULT_PORTS.get(scheme, 0))
 
 
-def _base(channel: str, url: str) -> tuple[str, Origin]:
+def _body(json: bytes | None, form: Sequence[tuple[str, str]] | None) -> tuple[bytes | None, str]:
+    """The bytes of a body and its media type; nothing where there is none, or where it has parts."""
+    if form is not None:
+        return urlencode(form).encode(), "application/x-www-form-urlencoded"
+    return json, "application/json" if json is not None else ""
+
+
+def _base(setting: str, url: str) -> tuple[str, Origin]:
     """The base URL without a slash at its end, and its origin."""
-    step = f"write channels.{channel}.url like https://api.example.com/v1"
+    step = f"write {setting}.url like https://api.example.com/v1"
     try:
         parsed = httpx.URL(url.strip())
     except (httpx.InvalidURL, UnicodeError):
-        raise SettingsError(f"channels.{channel}.url is not a URL.", next_step=step) from None
+        raise SettingsError(f"{setting}.url is not a URL.", next_step=step) from None
     if parsed.scheme not in DEFAULT_PORTS or not HOST.fullmatch(parsed.host):
-        raise SettingsError(f"channels.{channel}.url is not an http or https address.", next_step=step)
+        raise SettingsError(f"{setting}.url is not an http or https address.", next_step=step)
     if parsed.userinfo or parsed.query or parsed.fragment:
-        raise SettingsError(f"channels.{channel}.url holds more than an address: no user, query or fragment.", next_step=step)
+        raise SettingsError(f"{setting}.url holds more than an address: no user, query or fragment.", next_step=step)
     return str(parsed).rstrip("/"), _origin(parsed)
 
 

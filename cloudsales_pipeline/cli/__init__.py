@@ -49,10 +49,13 @@ COMMANDS = {
         "cloudsales_pipeline.cli.purchasing", "What must be bought; close the day into one order for each supplier."
     ),
     "documents": Lazy("cloudsales_pipeline.cli.documents", "Invoices: rules explained and replayed; issue, correct, list, get."),
+    "waybills": Lazy("cloudsales_pipeline.cli.waybills", "What couriers carry: make, list, label, track, cancel, decide."),
     "privacy": Lazy("cloudsales_pipeline.cli.privacy", "What is held of a person: give it out, or erase it."),
     "suggestions": Lazy("cloudsales_pipeline.cli.suggestions", "Listings held for a person: list, accept, reject."),
     "quarantine": Lazy("cloudsales_pipeline.cli.quarantine", "What could not be decided: list, retry, dismiss."),
     "verify": Lazy("cloudsales_pipeline.cli.verify", "Recompute every invariant; 1 with the rows that break one."),
+    "status": Lazy("cloudsales_pipeline.cli.status", "What waits for a person, since when, and what to type; 1 if urgent."),
+    "metrics": Lazy("cloudsales_pipeline.cli.metrics", "The same in numbers for Prometheus: printed, or served."),
     "simulate": Lazy("cloudsales_pipeline.cli.simulate", "A marketplace on this machine, with faults if you like."),
     "database": Lazy("cloudsales_pipeline.cli.database", "The database's address; start or stop the embedded one."),
 }

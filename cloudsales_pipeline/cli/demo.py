@@ -1,5 +1,5 @@
 """`cloudsales demo`: everything on this machine. A simulated marketplace, a retailer whose catalogue overlaps it, one
-import, stock, orders, and what is missing bought.
+import, stock, orders, what is missing bought, invoices and waybills, parcels that travel.
 
 It has a folder, settings and a database of its own under .cloudsales/demo, and runs the same jobs as production. What it
 prints at the end stands in demo_summary.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import dagster as dg
     from sqlalchemy.engine import Engine
 
+    from cloudsales_pipeline.simulator.couriers import RunningCouriers
     from cloudsales_pipeline.simulator.server import RunningServer
 
 FOLDER = Path(".cloudsales") / "demo"
@@ -42,12 +43,12 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's pages, with --ui.")] = 3000,
 ) -> None:
     """A simulated marketplace becomes a catalogue without duplicates. Again is quick and shows that nothing changes."""
-    from cloudsales_pipeline.cli import demo_orders, demo_purchasing, demo_stock, demo_summary
+    from cloudsales_pipeline.cli import demo_documents, demo_orders, demo_purchasing, demo_stock, demo_summary
     from cloudsales_pipeline.cli.instance import open_instance
 
     started = time.monotonic()
-    with _marketplace(styles) as marketplace, demo_purchasing.mail_box() as mails:
-        settings = _settings(marketplace)
+    with _marketplace(styles) as marketplace, demo_purchasing.mail_box() as mails, demo_documents.couriers() as couriers:
+        settings = _settings(marketplace, couriers)
         state = marketplace.state
         with _database(settings) as engine, demo_stock.remembered(state, FOLDER), demo_orders.remembered(state, FOLDER):
             _load_catalogue(engine, styles)
@@ -57,6 +58,7 @@ def demo(
                 demo_stock.play(instance, engine, settings, CHANNEL, FOLDER)
                 demo_orders.play(instance, engine, settings, state, CHANNEL, FOLDER)
                 demo_purchasing.play(engine, settings, mails, CHANNEL, FOLDER)
+                demo_documents.play(instance, engine, settings, couriers, CHANNEL, FOLDER)
             demo_summary.show(engine, settings, marketplace, CHANNEL, FOLDER, seconds=time.monotonic() - started)
         if ui:
             from cloudsales_pipeline.cli.up import up
@@ -87,9 +89,9 @@ def _marketplace(styles: int) -> Iterator[RunningServer]:
         context.__exit__(None, None, None)
 
 
-def _settings(marketplace: RunningServer) -> Settings:
+def _settings(marketplace: RunningServer, couriers: RunningCouriers) -> Settings:
     """Write the demo's settings file and use it, here and in the processes that are started."""
-    from cloudsales_pipeline.cli import demo_orders, demo_purchasing
+    from cloudsales_pipeline.cli import demo_documents, demo_orders, demo_purchasing
     from cloudsales_pipeline.cli.demo_stock import settings_lines
 
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,7 @@ def _settings(marketplace: RunningServer) -> Settings:
         f"    url: {marketplace.url}\n"
         f"    token_env: {TOKEN_VARIABLE}\n"
         f"    limits: {{requests_per_minute: 6000}}\n{rule}{demo_orders.SETTINGS}{store}"
-        f"{demo_purchasing.settings_lines()}",
+        f"{demo_purchasing.settings_lines()}{demo_documents.settings_lines(couriers)}",
         encoding="utf-8",
     )
     os.environ[CONFIG_VARIABLE] = str(file.absolute())

@@ -36,7 +36,7 @@ SEND_SECONDS = 20.0
 ORDER_SHOWN = ("number", "supplier", "business_date", "state", "lines", "quantity", "received", "outstanding")
 CHAIN_SHOWN = (
     *("order_id", "line_quantity", "required", "supplier_order", "ordered", "surplus"),
-    *("receipts", "received", "reserved", "waiting"),
+    *("receipts", "received", "reserved", "issued", "waiting"),
 )
 
 CLOSED_ON = "select min(business_date) from cloudsales.supplier_close where outcome = 'ordered'"
@@ -70,7 +70,6 @@ def settings_lines() -> str:
     return (
         f"suppliers:\n{suppliers}"
         f"purchasing: {{receiving_warehouse: {WAREHOUSE}, responsible_email: achizitii@magazin.example.invalid}}\n"
-        "company: {name: Magazin Demo SRL, email: magazin@example.invalid, address: {city: Cluj-Napoca, county: Cluj}}\n"
         f"messages: {{email_url_env: {MAIL_VARIABLE}}}\n"
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudsales_pipeline.cli import demo_purchasing, demo_stock
+from cloudsales_pipeline.cli import demo_documents, demo_purchasing, demo_stock
 from cloudsales_pipeline.cli.output import clean, print_rows
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def show(engine: Engine, settings: Settings, marketplace: RunningServer, channel
     _examples(samples)
     demo_stock.show(engine, marketplace.state, channel, folder)
     demo_purchasing.show(engine)
+    demo_documents.show(engine, folder)
     _where_next(settings, marketplace, folder)
     _write(f"Done in {seconds:.0f} s. Run it again: nothing changes, and it is quicker.")
 
@@ -141,6 +142,7 @@ def _where_next(settings: Settings, marketplace: RunningServer, folder: Path) ->
     _write(f"                                      {shown} database stop      ends the database when you have seen enough")
     _write(f"  What is missing and was bought:     {shown} purchasing requirement     also: orders, show NUMBER, chain SKU")
     _write(f"  The mails and their documents:      {folder / demo_purchasing.MAILS}     and {shown} messages list")
+    _write(f"  Invoices, waybills, and why:        {shown} documents list     also: explain, get NUMBER; waybills list")
     _orders_next(marketplace, shown)
     _write("  Your own channel and catalogue:     unset CLOUDSALES_CONFIG, write cloudsales.yaml,")
     _write(f"                                      then {shown} catalog load FILE and {shown} up\n")

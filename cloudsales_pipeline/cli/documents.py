@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from cloudsales_pipeline.cli import documents_doors
 from cloudsales_pipeline.cli.output import Json, clean, detail, print_rows
 from cloudsales_pipeline.cli.stages import project
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.settings.documents import DocumentKind
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+documents_doors.register(app)
 
 Channel = Annotated[str, typer.Argument(help="A channel of the settings.")]
 OrderId = Annotated[str, typer.Argument(metavar="ID", help="The order's id on that channel.")]
@@ -172,12 +174,12 @@ def get(
 
 @app.command("goods-checked")
 def goods_checked(channel: Channel, order_id: OrderId, as_json: Json = False) -> None:
-    """Note that an order's goods are there and right: the fact goods_checked of rules."""
-    from cloudsales_pipeline.documents.issuing import check_goods
+    """Note that an order's goods are there and right: the fact goods_checked of rules. With goods_leave_on: scan they leave."""
+    from cloudsales_pipeline.documents.scans import check_goods
 
     with project() as (settings, engine):
         settings.channel(channel)
-        new = check_goods(engine, channel, order_id)
+        new = check_goods(engine, settings, channel, order_id)
     word = "goods checked" if new else "nothing was done; its goods were checked before"
     _tell({"channel": channel, "id": order_id, "changed": new}, f"{channel} {order_id}: {word}", as_json)
 

@@ -32,9 +32,14 @@ BOUGHT = (
     "to_be_bought",
     "proposed",
 )
+ISSUED = (
+    *("judged", "proforma_invoices", "fiscal_invoices", "stornos", "waybills", "refused", "files_made", "e_invoices_sent"),
+    *("created", "found", "unknown", "failed", "labels", "events", "handed_over", "states_told"),
+)
 MAILED = ("sent", "again", "dead", "unknown", "no_gateway")
+WAITS = ("urgent", "can_wait", "told_at_once", "messages")
 ORDERED = ("new", "amended", "reserved", "waiting", "served", "acknowledged")
-TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *MAILED, *PUBLISHED, *READ_BACK)))
+TOLD = tuple(dict.fromkeys((*FILES, *COUNTS, *ORDERED, *BOUGHT, *ISSUED, *MAILED, *WAITS, *PUBLISHED, *READ_BACK)))
 
 
 class JobFailedError(CloudSalesError):
@@ -45,7 +50,7 @@ class JobFailedError(CloudSalesError):
 JOBS = (
     *("import_listing", "import_catalog", "fetch_images"),
     *("publish_stock", "load_store_files", "reconcile_channels", "take_stock_snapshot"),
-    *("import_orders", "close_day", "review_requirement", "send_messages"),
+    *("import_orders", "close_day", "review_requirement", "issue_documents", "send_messages", "tell_operators"),
 )
 LISTING_JOB = "import_listing"
 PARTITIONS = {  # of the others: channel
@@ -59,7 +64,7 @@ LACKS = {
     "inbox_channel": "no inbox, so no files to take in",
 }
 DAILY_JOBS = ("take_stock_snapshot", "close_day")
-WHOLE_JOBS = ("review_requirement", "send_messages")  # neither of a channel nor of a date
+WHOLE_JOBS = ("review_requirement", "issue_documents", "send_messages", "tell_operators")  # neither of a channel nor of a date
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -109,7 +114,7 @@ def _listing_config(job: str, *, whole_listing: bool, allow_shrink: bool) -> dic
     return {"marketplace_listing": {"config": {"whole_listing": True, "allow_shrink": allow_shrink}}}
 
 
-def execute(instance: dg.DagsterInstance, job: str, channel: str, *, whole_listing: bool = False) -> list[str]:
+def execute(instance: dg.DagsterInstance, job: str, channel: str | None, *, whole_listing: bool = False) -> list[str]:
     """Run a job for another command; a line for each asset that it made, and one for its checks.
 
     Raises:
@@ -118,7 +123,7 @@ def execute(instance: dg.DagsterInstance, job: str, channel: str, *, whole_listi
     ops = _listing_config(job, whole_listing=whole_listing, allow_shrink=False)
     success, events = _execute(instance, job, channel, verbose=False, ops=ops)
     if not success:
-        raise JobFailedError(f"The job {job} of {channel} failed: {'; '.join(failures(events))}")
+        raise JobFailedError(f"The job {job}{f' of {channel}' if channel else ''} failed: {'; '.join(failures(events))}")
     rows = summary(events)
     checks = [row["result"] for row in rows if row["kind"] == "check"]
     lines = [f"{row['what']}: {row['result']}" for row in rows if row["kind"] == "asset"]

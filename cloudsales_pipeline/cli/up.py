@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,9 +50,9 @@ def up(
     with until_signal() as stopping, _folder() as folder:
         with open_instance(settings) as instance:
             end_dead_runs(instance)
-        with together() as processes:
+        with _documents(settings, host, port + 1) as documents, together() as processes:
             if _start(folder, host, port, processes, stopping):
-                _greet(settings, host, port)
+                _greet(settings, host, port, documents)
             while not stopping.wait(0.5):
                 require_alive(processes)
     typer.echo("Ended.")
@@ -70,6 +70,24 @@ def require_free(host: str, port: int) -> None:
                 f"Port {port} on {host} can't be used: {error.strerror}.",
                 next_step=f"end what listens there, or cloudsales up --port {port % 65535 + 1}",
             ) from None
+
+
+@contextmanager
+def _documents(settings: Settings, host: str, port: int) -> Iterator[str]:
+    """The page of documents, which Dagster's pages link to; its address; empty where it can't be shown."""
+    from cloudsales_pipeline.cli.documents_page import shown
+    from cloudsales_pipeline.database.engine import engine_for
+    from cloudsales_pipeline.resources.document_links import URL_VARIABLE
+
+    engine = engine_for(settings)
+    with ExitStack() as stack:
+        stack.callback(engine.dispose)
+        try:
+            address = stack.enter_context(shown(engine, host, port))
+        except RefusedError:
+            address = ""
+        os.environ[URL_VARIABLE] = address  # the code server's, and so of each run
+        yield address
 
 
 @contextmanager
@@ -139,12 +157,14 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _greet(settings: Settings, host: str, port: int) -> None:
+def _greet(settings: Settings, host: str, port: int, documents: str) -> None:
     for name, channel in settings.channels.items():
         if channel.token_env and not os.environ.get(channel.token_env):
             typer.echo(f"warning: {channel.token_env} is not set: runs of the channel {name} will fail.", err=True)
     channel_name = next(iter(settings.channels), "NAME")
     typer.echo(f"Dagster is up:  http://{_in_url(host)}:{port}/asset-groups (the flow), also /runs and /automation")
+    if documents:
+        typer.echo(f"Documents:      {documents}/documents, for this machine alone")
     typer.echo('Tables:         psql "$(cloudsales database url)", then: select * from analytics.run_summary')
     typer.echo(f"An import now:  cloudsales run import_listing --channel {channel_name}; else listing_refresh does it each hour")
     typer.echo("Ctrl-C ends it.")

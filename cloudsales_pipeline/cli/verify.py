@@ -27,7 +27,7 @@ def verify(as_json: Json = False) -> None:
     with project() as (settings, engine):
         results = {name: check_catalogue(engine, name) for name in settings.channels}
         of_orders = check_orders(engine, settings.channels)
-        of_documents = check_documents(engine, settings.documents.unknown_after)
+        of_documents = check_documents(engine, settings)
         results[""] = (
             *check_stock(engine),
             *of_orders,

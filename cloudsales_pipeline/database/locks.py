@@ -39,12 +39,22 @@ PURCHASING_LOCK = 7_301_009
 """One transaction at a time buys or receives: every close and every receipt takes it before anything else, so that no two
 tie, or count, the same pieces on order. Orders that stream in don't take it."""
 
+OPERATORS_LOCK = 7_301_020
+"""One transaction at a time tells operators, so that two tell once; it waits for no other advisory lock."""
+
 OUTBOX_SENDER_LOCK = 7_301_010
 """With the hash of a sender's key as second number, shared: held for as long as the sender is there to say what became of the
 messages that it claimed."""
 
 SUPPLIER_PAPERS_LOCK = 7_301_012
 """One transaction at a time makes documents of supplier orders and queues them; taken alone."""
+
+WAYBILL_MAKER_LOCK = 7_301_013
+"""With the hash of a maker's key as second number, shared: held for as long as the maker is there to say what became of the
+waybills that it claimed."""
+
+WAYBILL_TRACKING_LOCK = 7_301_014
+"""With the courier's hash as second number: one at a time asks a courier where its parcels are."""
 
 TELLING_LOCK = 7_301_020
 """One transaction at a time makes messages of what happened: caps are counted, and what is pointless is found, under it. Taken
@@ -96,6 +106,13 @@ def stock_inbox_lock(engine: Engine, channel: str) -> Iterator[bool]:
 def order_intake_lock(engine: Engine, channel: str) -> Iterator[bool]:
     """Hold the channel's turn to be asked for orders and told of them; yields False where another process holds it."""
     with _channel_lock(engine, ORDER_INTAKE_LOCK, channel) as held:
+        yield held
+
+
+@contextmanager
+def waybill_tracking_lock(engine: Engine, courier: str) -> Iterator[bool]:
+    """Hold the courier's turn to be asked where parcels are; yields False where another process holds it."""
+    with _channel_lock(engine, WAYBILL_TRACKING_LOCK, courier) as held:
         yield held
 
 

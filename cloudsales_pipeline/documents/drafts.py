@@ -140,6 +140,8 @@ def _numbered(
     connection: Connection, counter: str, series: str, built: Sequence[tuple[Draft, Content]], today: date
 ) -> list[dict[str, Any]]:
     numbers = take_numbers(connection, counter, series, today, len(built), yearly=False)
+    if numbers.first == 1:
+        _refuse_series_of_others(connection, counter, series)
     rows = []
     for number, (draft, content) in enumerate(built, start=numbers.first):
         printed = f"{series} {number}"
@@ -147,6 +149,17 @@ def _numbered(
         done = msgspec.structs.replace(content, number=printed) if same_day else draft.build(printed, numbers.dated)
         rows.append(_row(draft, done, series, number))
     return rows
+
+
+def _refuse_series_of_others(connection: Connection, counter: str, series: str) -> None:
+    """A new series that another kind of document had under earlier settings: its numbers would be given twice."""
+    query = sa.text(steps(__package__, "issuing")["series_of_others"])
+    other = connection.execute(query, {"series": series, "counter": counter}).scalar_one_or_none()
+    if other is not None:
+        raise SettingsError(
+            f"The series {series} can't be used for {counter}: {other} has numbers of it already.",
+            next_step="choose a series that no document has had, under documents.series or channels.NAME.documents.series",
+        )
 
 
 def _row(draft: Draft, content: Content, series: str, number: int) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 MEANINGS: dict[str, tuple[FactType, str]] = {
     "channel": ("text", "the channel's name in the settings"),
-    "status": ("text", "new, paid; orders that are held, expired, cancelled or returned get no document by rules"),
+    "status": ("text", "new, paid, issued; orders that are held, expired, cancelled or returned get no document by rules"),
     "total": ("number", "the order's total with VAT, as the channel says it"),
     "currency": ("text", "RON, EUR, …"),
     "discount": ("number", "on the order as a whole; not what is on single lines"),

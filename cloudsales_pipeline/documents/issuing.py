@@ -9,8 +9,11 @@ and numbers (`drafts`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -100,17 +103,30 @@ def issue_due(
 
 
 def sync_channels(engine: Engine, settings: Settings) -> None:
-    """Tell the triggers which channels' orders are to be judged; one that is switched on has its open orders judged now."""
-    values = {
-        "channels": list(settings.channels),
-        "enabled": [channel.documents.enabled for channel in settings.channels.values()],
-    }
+    """Tell the triggers which channels' orders are to be judged; one that is switched on has its open orders judged now, and all
+    have when the rules are others than before.
+    """
 
     def work(connection: Connection) -> None:
-        if run(connection, "channels_differ", **values).scalar_one():
-            run(connection, "set_channels", **values)
+        if channels_differ(connection, settings):
+            run(connection, "set_channels", **_said_of_channels(settings))
 
     order_work(engine, work, doing="note which channels get documents")
+
+
+def channels_differ(connection: Connection, settings: Settings) -> bool:
+    """Whether the triggers know other channels, or orders were judged by other rules, than the settings have now."""
+    return bool(run(connection, "channels_differ", **_said_of_channels(settings)).scalar_one())
+
+
+def _said_of_channels(settings: Settings) -> dict[str, Any]:
+    rules = json.dumps([rule.model_dump() for rule in settings.documents.rules])
+    return {
+        "channels": list(settings.channels),
+        "enabled": [channel.documents.enabled for channel in settings.channels.values()],
+        "hand_over": settings.documents.hand_over,
+        "rules": blake2b(rules.encode(), digest_size=16).hexdigest(),
+    }
 
 
 def _mark_open(engine: Engine) -> None:
@@ -207,20 +223,6 @@ def storno(engine: Engine, settings: Settings, number: str, *, now: datetime | N
         return _only(write_out(connection, settings, [draft], now or datetime.now(UTC)))
 
     return order_work(engine, work, doing="correct an invoice")
-
-
-def check_goods(engine: Engine, channel: str, external_id: str, *, now: datetime | None = None) -> bool:
-    """Note that the order's goods are there and right, a fact of rules; whether that is new.
-
-    Raises:
-        InputError: no such order.
-    """
-
-    def work(connection: Connection) -> bool:
-        order = locked_one(connection, channel, external_id)
-        return bool(run(connection, "check_goods", order_id=order.order_id, now=now or datetime.now(UTC)).rowcount)
-
-    return order_work(engine, work, doing="note that goods were checked")
 
 
 def parts_of(number: str) -> tuple[str, int]:

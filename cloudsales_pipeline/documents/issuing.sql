@@ -4,25 +4,35 @@
 select exists (
     select from unnest(cast(:channels as text[]), cast(:enabled as boolean[])) s (channel, enabled)
     join cloudsales.channel using (channel) left join cloudsales.document_channel d using (channel)
-    where d.enabled is distinct from s.enabled
+    where (d.enabled, d.hands_over) is distinct from (s.enabled, :hand_over) or (s.enabled and d.rules <> :rules)
 ) or exists (select from cloudsales.document_channel where enabled and channel <> all (cast(:channels as text[])))
 
 -- step: set_channels
--- A channel that is switched on: its open orders are judged, and invoices of orders that ended meanwhile looked at.
+-- A channel that is switched on, or whose rules changed: its open orders are judged, those whose goods left while it was off, and
+-- invoices of orders that ended meanwhile are looked at. Orders of the time before all this are not.
 with said as (
     select s.* from unnest(cast(:channels as text[]), cast(:enabled as boolean[])) s (channel, enabled) join cloudsales.channel using (channel)
+), was_off as (
+    select channel, since from cloudsales.document_channel where not enabled
 ), changed as (
-    insert into cloudsales.document_channel as d (channel, enabled) select channel, enabled from said
-    on conflict (channel) do update set enabled = excluded.enabled where d.enabled <> excluded.enabled
+    insert into cloudsales.document_channel as d (channel, enabled, hands_over, rules) select channel, enabled, :hand_over, :rules from said
+    on conflict (channel) do update
+        set enabled = excluded.enabled, hands_over = excluded.hands_over, rules = excluded.rules,
+            since = case when d.enabled = excluded.enabled then d.since else clock_timestamp() end
+        where (d.enabled, d.hands_over, d.rules) <> (excluded.enabled, excluded.hands_over, excluded.rules)
     returning channel, enabled
 ), gone as (
-    update cloudsales.document_channel set enabled = false where enabled and channel <> all (cast(:channels as text[]))
+    update cloudsales.document_channel set enabled = false, since = clock_timestamp()
+    where enabled and channel <> all (cast(:channels as text[]))
 )
 insert into cloudsales.document_due (order_id)
 select o.order_id
-from cloudsales.sales_order o join changed c on c.channel = o.channel and c.enabled
+from cloudsales.sales_order o join changed c on c.channel = o.channel and c.enabled left join was_off w on w.channel = o.channel
 where o.status in ('new', 'paid')
    or exists (select from cloudsales.document_live l where l.order_id = o.order_id and l.kind = 'fiscal_invoice')
+   or (o.status = 'issued' and exists (
+           select from cloudsales.sales_order_line l join cloudsales.reservation r on r.owner = l.owner
+           where l.order_id = o.order_id and r.state = 'issued' and r.ended_at >= w.since))
 
 -- step: mark_open
 -- Open orders whose fiscal invoice is still to come, or whose waybill, and that are not due already.
@@ -125,6 +135,12 @@ with asked as materialized (
 ), frozen as (
     update cloudsales.sales_order o set frozen_at = clock_timestamp()
     where o.frozen_at is null and o.order_id in (select order_id from made)
+), came_back as (
+    -- Goods were back before the invoice that lists them: the next pass corrects it.
+    insert into cloudsales.document_due (order_id)
+    select m.order_id from made m
+    where m.kind = 'fiscal_invoice'
+      and exists (select from cloudsales.sales_order_line l where l.order_id = m.order_id and l.restocked + l.scrapped > 0)
 ), told as (
     insert into cloudsales.event (kind, channel, reference, detail)
     select 'document_issued', o.channel, o.channel || '/' || o.external_id,
@@ -145,7 +161,34 @@ update cloudsales.quarantine q set resolved_at = now(), resolution = 'resolved'
 from cloudsales.sales_order o
 where q.stage = 'documents' and q.resolved_at is null and q.channel = o.channel and q.reference = o.external_id
   and q.reason in ('rule_failed', 'document_refused', 'issue_failed') and o.order_id = any (:orders)
-  and q.reference || '/' || q.reason <> all (cast(:still as text[]))
+  and q.channel || '/' || q.reference || '/' || q.reason <> all (cast(:still as text[]))
+
+-- step: series_of_others
+select kind from cloudsales.number_series
+where series = :series and kind <> :counter and kind in ('proforma_invoice', 'fiscal_invoice', 'storno') limit 1
 
 -- step: check_goods
-update cloudsales.sales_order set goods_checked_at = :now where order_id = :order_id and goods_checked_at is null
+update cloudsales.sales_order set goods_checked_at = :now where order_id = any (:orders) and goods_checked_at is null returning order_id
+
+-- step: left
+select o.order_id, o.channel, o.external_id, coalesce(sum(l.issued), 0)::integer as issued
+from cloudsales.sales_order o left join cloudsales.sales_order_line l using (order_id)
+where o.order_id = any (:orders) group by o.order_id
+
+-- step: lock_scanned
+select o.order_id, o.channel, o.external_id, o.status
+from cloudsales.sales_order o
+join unnest(cast(:channels as text[]), cast(:ids as text[])) s (channel, external_id) using (channel, external_id)
+order by o.channel, o.external_id for no key update of o
+
+-- step: hold_scans
+insert into cloudsales.quarantine (stage, channel, reference, reason, detail)
+select 'documents', :channel, r.reference, r.reason, r.detail
+from jsonb_to_recordset(cast(:rows as jsonb)) as r (reference text, reason text, detail jsonb)
+on conflict (stage, channel, reference, reason) where resolved_at is null do update set detail = excluded.detail
+
+-- step: settle_scans
+update cloudsales.quarantine q set resolved_at = now(), resolution = 'resolved'
+from unnest(cast(:channels as text[]), cast(:ids as text[])) s (channel, external_id)
+where q.stage = 'documents' and q.reason = 'unknown_order' and q.resolved_at is null
+  and q.detail ->> 'channel' = s.channel and q.detail ->> 'order' = s.external_id

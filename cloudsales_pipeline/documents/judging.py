@@ -156,5 +156,5 @@ def _report(connection: Connection, batch: _Batch, refused: Sequence[Refused]) -
     for one in refused:
         rows.append((by_id[one.draft.order_id], "document_refused", {"kind": one.draft.kind, "what": one.why}))
     quarantine(connection, rows)
-    still = [f"{order.external_id}/{reason}" for order, reason, _ in rows]
+    still = [f"{order.channel}/{order.external_id}/{reason}" for order, reason, _ in rows]
     run(connection, "settle", orders=list(by_id), still=still)

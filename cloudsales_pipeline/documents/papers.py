@@ -44,6 +44,10 @@ update cloudsales.quarantine set resolved_at = clock_timestamp(), resolution = '
 where stage = 'documents' and reason = 'paper_failed' and resolved_at is null
   and reference in (select 'document/' || id from unnest(cast(:ids as bigint[])) u (id))
 """
+_LOGO_IS_FINE = """
+update cloudsales.quarantine set resolved_at = clock_timestamp(), resolution = 'resolved'
+where stage = 'documents' and channel = '' and reference = 'company.logo' and reason = 'logo_unusable' and resolved_at is null
+"""
 _KEEP = """
 insert into cloudsales.document_file (document_id, kind, file_id)
 select * from unnest(cast(:documents as bigint[]), cast(:kinds as text[]), cast(:files as bigint[]))
@@ -70,7 +74,10 @@ def make_missing(engine: Engine, settings: Settings, *, batch: int = BATCH) -> i
 
 def _logo(engine: Engine, settings: Settings) -> bytes | None:
     try:
-        return pdf.read_logo(settings.company.logo)
+        logo = pdf.read_logo(settings.company.logo)
+        with engine.begin() as connection:
+            connection.execute(sa.text(_LOGO_IS_FINE))
+        return logo
     except SettingsError as error:
         with engine.begin() as connection:
             _quarantine(connection, "", "company.logo", "logo_unusable", {"why": error.message})

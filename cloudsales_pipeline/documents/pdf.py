@@ -14,6 +14,7 @@ from typing import Any
 from babel.dates import format_date
 from babel.numbers import format_decimal
 
+from cloudsales_pipeline.documents.amounts import base_of
 from cloudsales_pipeline.documents.content import Content, Line, Party
 from cloudsales_pipeline.errors import InputError, SettingsError
 from cloudsales_pipeline.orders.counties import PLATES
@@ -27,9 +28,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "proforma_invoice": "Factură proformă", "fiscal_invoice": "Factură fiscală", "storno": "Factură storno",
         "number": "Seria și nr.", "issued": "Data emiterii", "supplied": "Data livrării", "due": "Scadență", "order": "Comanda",
         "corrects": "Stornează", "seller": "Furnizor", "buyer": "Client", "page": "Pagina", "tax_id": "CUI",
-        "register": "Reg. com.", "name": "Denumire", "pieces": "Cant.", "price": "Preț unitar",
-        "rate": "TVA %", "net": "Valoare fără TVA", "gross": "Valoare cu TVA", "discount": "reducere", "with_vat": "cu TVA",
-        "code": "cod", "tax_base": "Baza", "tax": "TVA",
+        "register": "Reg. com.", "name": "Denumire", "pieces": "Cant.", "price": "Preț unitar\nfără TVA",
+        "rate": "TVA %", "net": "Valoare\nfără TVA", "gross": "Valoare\ncu TVA", "discount": "reducere", "with_vat": "cu TVA",
+        "code": "cod", "each": "bucata", "tax_base": "Baza", "tax": "TVA",
         "total_net": "Total fără TVA", "total_vat": "Total TVA", "rounding": "Rotunjire",
         "payable": "Total de plată", "credited": "Total stornat", "payment": "Plata", "paid": "achitată", "unpaid": "neachitată",
         "not_fiscal": "Acest document nu este factură fiscală.", "no_vat": "Furnizorul nu este înregistrat în scopuri de TVA.",
@@ -40,9 +41,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "proforma_invoice": "Proforma invoice", "fiscal_invoice": "Invoice", "storno": "Credit note",
         "number": "No.", "issued": "Issued", "supplied": "Supplied", "due": "Due", "order": "Order",
         "corrects": "Corrects", "seller": "Seller", "buyer": "Buyer", "page": "Page", "tax_id": "Tax no.",
-        "register": "Trade register", "name": "Item", "pieces": "Qty", "price": "Unit price",
-        "rate": "VAT %", "net": "Amount excl. VAT", "gross": "Amount incl. VAT", "discount": "discount", "with_vat": "incl. VAT",
-        "code": "code", "tax_base": "Base", "tax": "VAT",
+        "register": "Trade register", "name": "Item", "pieces": "Qty", "price": "Unit price\nexcl. VAT",
+        "rate": "VAT %", "net": "Amount\nexcl. VAT", "gross": "Amount\nincl. VAT", "discount": "discount",
+        "with_vat": "incl. VAT", "code": "code", "each": "each", "tax_base": "Base", "tax": "VAT",
         "total_net": "Total excl. VAT", "total_vat": "Total VAT", "rounding": "Rounding",
         "payable": "Total to pay", "credited": "Total credited", "payment": "Payment", "paid": "paid", "unpaid": "not paid",
         "not_fiscal": "This document is not a tax invoice.", "no_vat": "The seller is not registered for VAT.",
@@ -59,12 +60,12 @@ def render(content: Content, *, logo: bytes | None) -> bytes:
     Raises:
         InputError: the logo is none that can be drawn; without it the document can be made.
     """
-    return make_pdf(PACKAGE, TEMPLATE, _data(content, logo), made_at=_moment(content))
+    return make_pdf(PACKAGE, TEMPLATE, data_of(content, logo), made_at=_moment(content))
 
 
 def pictures(content: Content, *, logo: bytes | None) -> list[bytes]:
     """The pages as PNG, for a look at them."""
-    return make_picture(PACKAGE, TEMPLATE, _data(content, logo), made_at=_moment(content))
+    return make_picture(PACKAGE, TEMPLATE, data_of(content, logo), made_at=_moment(content))
 
 
 def read_logo(path: Path | None) -> bytes | None:
@@ -136,7 +137,8 @@ def _moment(content: Content) -> datetime:
     return datetime.combine(content.issued_on, time(12), UTC)
 
 
-def _data(content: Content, logo: bytes | None) -> dict[str, Any]:
+def data_of(content: Content, logo: bytes | None) -> dict[str, Any]:
+    """What the template is given: all texts and amounts written out."""
     words = WORDS[content.language]
     storno = content.kind == "storno"
     return {
@@ -191,17 +193,25 @@ def _party(who: Party, content: Content, words: Mapping[str, str]) -> dict[str, 
 
 def _row(place: int, line: Line, content: Content, words: Mapping[str, str]) -> list[Any]:
     sub = [f"{words['code']} {line.sku}" if line.sku else ""]
+    if line.kind == "goods" and (line.discount or abs(line.quantity) > 1):
+        sub.append(f"{words['each']} {_money(line.unit_price, content)} {words['with_vat']}")
     if line.discount:
         sub.append(f"{words['discount']} {_money(abs(line.discount), content)} {words['with_vat']}")
     return [
         str(place),
         {"name": line.name or line.sku, "sub": " · ".join(filter(None, sub))},
         _minus(str(line.quantity)) if line.kind != "discount" else "",
-        _money(line.unit_price, content) if line.kind != "discount" else "",
+        _unit_price(line, content) if line.kind != "discount" else "",
         _rate(line.vat_rate),
         _money(line.net, content),
         _money(line.gross, content),
     ]
+
+
+def _unit_price(line: Line, content: Content) -> str:
+    """Without VAT (Fiscal Code, article 319 (20) i), before the discount. Four decimals: times the pieces, it is the line."""
+    price = (line.net + base_of(line.discount, line.vat_rate)) / line.quantity
+    return format_decimal(price, format="#,##0.0000", locale=content.language)
 
 
 def _totals(content: Content, words: Mapping[str, str]) -> list[list[str]]:

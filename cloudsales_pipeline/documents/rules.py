@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ _REFUSED = (
     (re.compile(r"0[xXbBoO]"), "numbers that are not decimal"),
     (re.compile(r"[^\w\s.,()\[\]+\-*/%<>=!?:\"']"), "signs other than . , ( ) [ ] + - * / % < > = ! ? :"),
 )
+MIXED = "compares or counts things of different types: texts stand in quotes, numbers don't, yes-or-no facts stand alone"
 _ATTRIBUTE = re.compile(r"\.\s*([A-Za-z_]\w*)")
 
 
@@ -121,7 +122,8 @@ def evaluate(rule: CheckedRule, values: Mapping[str, Any]) -> tuple[bool, str]:
     try:
         return bool(rule.condition.evaluate(values)), ""
     except (EngineError, ArithmeticError, RecursionError, ValueError, TypeError, LookupError) as error:
-        return False, getattr(error, "message", "") or type(error).__name__
+        why = getattr(error, "message", "") or type(error).__name__
+        return False, "divides by zero, or reckons what has no result" if "arithmetic" in why else why
 
 
 def _checked(place: int, rule: DocumentRule) -> CheckedRule:
@@ -133,15 +135,45 @@ def _checked(place: int, rule: DocumentRule) -> CheckedRule:
     try:
         condition = Rule(rule.when, context)
         kind = condition.statement.expression.result_type
+        mixed = any(_is_mixed(node) for node in _nodes(condition.statement.expression))
     except SymbolResolutionError as error:
         raise _fault(place, rule, _unknown(error.symbol_name)) from None
     except RecursionError:
         raise _fault(place, rule, "is nested too deeply") from None
     except (EngineError, ArithmeticError, ValueError, TypeError, LookupError) as error:
         raise _fault(place, rule, _words(error)) from None
+    if mixed:
+        raise _fault(place, rule, MIXED)
     if kind.name != "BOOLEAN":
         raise _fault(place, rule, "gives no yes or no; compare it with something")
     return CheckedRule(place, rule, frozenset(context.symbols), condition)
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    """An expression and all that it is made of."""
+    from rule_engine.ast import ExpressionBase
+
+    yield node
+    named = {name for kind in type(node).__mro__ for name in getattr(kind, "__slots__", ())}
+    for name in named | vars(node).keys() if hasattr(node, "__dict__") else named:
+        found = getattr(node, name, None)
+        for part in found if isinstance(found, tuple | list) else (found,):
+            if isinstance(part, ExpressionBase):
+                yield from _nodes(part)
+
+
+def _is_mixed(node: Any) -> bool:
+    """Whether it asks if a text is a number and the like: the engine says no each time, and the rule would never hold."""
+    kind = type(node).__name__
+    if kind == "ComparisonExpression":
+        return _differ(node.left.result_type, node.right.result_type)
+    if kind == "ContainsExpression" and node.container.result_type.name == "ARRAY":
+        return _differ(node.member.result_type, node.container.result_type.value_type)
+    return False
+
+
+def _differ(one: Any, other: Any) -> bool:
+    return "UNDEFINED" not in (one.name, other.name) and one.name != other.name
 
 
 def _guard(place: int, rule: DocumentRule) -> None:
@@ -171,16 +203,16 @@ def _context() -> rule_engine.Context:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, MEANINGS, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, MEANINGS, n=1, cutoff=0.6)
     if near:
-        return f"names {name}, which is no fact of an order; did you mean {near[0]}?"
+        return f"names {name}, which is no fact of an order; did you mean {near[0]}? A text stands in quotes"
     return f"names {name}, which is no fact of an order (a text stands in quotes); facts are {', '.join(MEANINGS)}"
 
 
 def _words(error: BaseException) -> str:
     message = getattr(error, "message", "") or type(error).__name__
     if "type mismatch" in message:
-        return "compares or counts things of different types: texts stand in quotes, numbers don't, yes-or-no facts stand alone"
+        return MIXED
     return f"can't be read ({message})"
 
 

@@ -12,7 +12,21 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from cloudsales_pipeline.errors import CloudSalesError
+
 DAYS = 5  # working days from the day of issue, both for companies and for persons (Emergency Ordinance 120/2021, article 10)
+
+
+class SubmissionRefusedError(CloudSalesError):
+    """The authority read the e-invoice and will not have it; `reason` as a code."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SubmissionUnclearError(CloudSalesError):
+    """The authority may or may not have it: a person looks before it is handed over again."""
 
 
 class TaxAuthority(Protocol):
@@ -22,7 +36,8 @@ class TaxAuthority(Protocol):
         """Hand an e-invoice over under a name of its own; its reference, the same each time.
 
         Raises:
-            CloudSalesError: refused, or unclear.
+            SubmissionRefusedError, SubmissionUnclearError.
+            CloudSalesError, OSError: surely not handed over; it may be tried again.
         """
 
 

@@ -57,12 +57,14 @@ def export(engine: Engine, who: Person) -> dict[str, Any]:
 
     Returns:
         orders: with buyer, lines and discounts; mentions: notes of other people's orders that name the person; payloads: as the
-        channel sent them, the text left out where it is another person's order; messages: to the person or about the orders.
+        channel sent them, the text left out where it is another person's order; waybills: of the orders' parcels; messages: to
+        the person or about the orders.
     """
     with engine.begin() as connection:
         found = _find(connection, who)
         orders = _rows(connection, "export_orders", orders=found.orders)
         payloads = _rows(connection, "export_payloads", orders=found.orders, payloads=found.payloads)
+        waybills = _rows(connection, "export_waybills", orders=found.orders)
         messages = _rows(connection, "export_messages", pattern=who.pattern, messages=found.messages)
         return {
             "orders": [json.loads(row.found, parse_float=str) for row in orders],
@@ -70,6 +72,7 @@ def export(engine: Engine, who: Person) -> dict[str, Any]:
             "payloads": [
                 row._asdict() | {"payload": None if row.payload is None else _text(row.payload, escaped=True)} for row in payloads
             ],
+            "waybills": [row._asdict() for row in waybills],
             "messages": [row._asdict() for row in messages],
         }
 
@@ -126,7 +129,7 @@ def _erase(connection: Connection, found: _Found) -> Erased:
         unread=_run(connection, "unread", orders=orders, payloads=payloads).scalar_one(),
         messages=_run(connection, "erase_messages", messages=found.messages).rowcount,
     )
-    _run(connection, "erase_files", messages=found.messages)
+    _run(connection, "erase_files", messages=found.messages, orders=orders)
     if erased.orders or erased.notes or erased.payloads or erased.messages:
         counts = {"notes": erased.notes, "payloads": erased.payloads, "messages": erased.messages}
         _run(connection, "tell", buyers=erased.orders, **counts)

@@ -32,6 +32,13 @@ from personal.order_payload p left join cloudsales.sales_order o on o.channel = 
 where p.payload is not null and (p.payload_id = any (:payloads) or o.order_id = any (:orders))
 order by p.payload_id
 
+-- step: export_waybills
+select o.channel, o.external_id as id, w.courier, w.number, w.state, w.intended_at, w.ended_at, s.name as label
+from cloudsales.waybill w
+join cloudsales.sales_order o using (order_id)
+left join personal.stored_file s on s.file_id = w.label_file_id and s.content is not null
+where w.order_id = any (:orders) order by o.channel, o.external_id, w.waybill_id
+
 -- step: erase_buyers
 -- County and country stay, for figures by region; the county only as our list has it.
 update personal.buyer b
@@ -87,10 +94,11 @@ set recipient = null, title = null, body_text = null, body_html = null, answer =
 where message_id = any (:messages)
 
 -- step: erase_files
--- Of erased messages alone. Documents of the shop's books stay: the law keeps them.
+-- Of erased messages, and the labels of the person's parcels. Documents of the shop's books stay: the law keeps them.
 update personal.stored_file s set content = null, erased_at = clock_timestamp()
 where s.content is not null
-  and s.file_id in (select file_id from personal.message_file where message_id = any (:messages))
+  and (s.file_id in (select file_id from personal.message_file where message_id = any (:messages))
+       or s.file_id in (select label_file_id from cloudsales.waybill where order_id = any (:orders)))
   and not exists (select 1 from personal.message_file f join personal.message m using (message_id)
                   where f.file_id = s.file_id and m.erased_at is null)
   and not exists (select 1 from cloudsales.supplier_order_file k where k.file_id = s.file_id)

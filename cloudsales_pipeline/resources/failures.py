@@ -44,6 +44,18 @@ def where(error: BaseException) -> list[str]:
     return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
+def error_class(event: dg.DagsterEvent) -> str:
+    """The class of what was raised: that of the error behind a Failure of ours."""
+    failure = event.step_failure_data
+    told = failure.user_failure_data.metadata.get("error_class") if failure.user_failure_data else None
+    if isinstance(told, dg.TextMetadataValue):
+        return told.text or ""
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.cls_name if error else None) or "unknown"
+
+
 def _of_ours(error: CloudSalesError) -> dg.Failure:
     return dg.Failure(
         description=str(error),

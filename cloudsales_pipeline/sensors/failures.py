@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from cloudsales_pipeline.resources.channels import PARTITION_TAG
+from cloudsales_pipeline.resources.failures import error_class
 
 LOGGER = logging.getLogger("cloudsales.run_failures")
 
@@ -32,17 +33,5 @@ def describe(context: dg.RunFailureSensorContext) -> dict[str, Any]:
         "job": run.job_name,
         "channel": run.tags.get(PARTITION_TAG, ""),
         "run_id": run.run_id,
-        "steps": [{"step": event.step_key, "error": _error_class(event)} for event in context.get_step_failure_events()],
+        "steps": [{"step": event.step_key, "error": error_class(event)} for event in context.get_step_failure_events()],
     }
-
-
-def _error_class(event: dg.DagsterEvent) -> str:
-    """The class of what was raised: that of the error behind a Failure of ours."""
-    failure = event.step_failure_data
-    told = failure.user_failure_data.metadata.get("error_class") if failure.user_failure_data else None
-    if isinstance(told, dg.TextMetadataValue):
-        return told.text or ""
-    error = failure.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return (error.cls_name if error else None) or "unknown"

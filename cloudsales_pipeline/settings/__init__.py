@@ -28,6 +28,7 @@ from cloudsales_pipeline.settings.model import (
     SuggestionSettings,
     WarehouseSettings,
 )
+from cloudsales_pipeline.settings.operators import FindingKind, OperatorSettings
 from cloudsales_pipeline.settings.purchasing import PurchasingSettings, ReplenishmentSettings, SupplierSettings
 from cloudsales_pipeline.settings.reading import CONFIG_VARIABLE, DEFAULT_FILE, load_settings, settings_file
 
@@ -41,9 +42,11 @@ __all__ = [
     "DatabaseSettings",
     "DocumentRule",
     "DocumentSettings",
+    "FindingKind",
     "LimitSettings",
     "MessageRule",
     "MessageSettings",
+    "OperatorSettings",
     "OrderSettings",
     "PurchasingSettings",
     "QualitySettings",

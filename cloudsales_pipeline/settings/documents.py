@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 
@@ -55,12 +57,30 @@ class DocumentSettings(Section):
         default=timedelta(minutes=30), description="A waybill or hand-over that is unclear for longer turns a check red."
     )
     hand_over: bool = Field(default=True, description="Whether channels are given the documents.")
+    e_invoice_folder: Path | None = Field(
+        default=None, description="Where e-invoices are written for who uploads them; none: a person fetches them."
+    )
     parcel_weight_grams: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=500, description="Of a piece whose product says no weight (column weight_grams of the catalogue's file)."
     )
     heaviest_parcel_grams: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
         default=30_000, description="What is heavier goes in several parcels."
     )
+    look_up_after: timedelta = Field(
+        default=timedelta(minutes=5),
+        description="So long after an unclear call the courier is asked whether it made the waybill: it may be at it still.",
+    )
+    waybill_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20, description="How often a courier that is away is asked for a waybill before a person has to look."
+    )
+    track_for: timedelta = Field(default=timedelta(days=30), description="Parcels made longer ago are not asked about any more.")
+
+
+TRACKING_PAGES = {
+    "fan": "https://www.fancourier.ro/awb-tracking/?tracking={number}",
+    "sameday": "https://sameday.ro/#awb={number}",
+}
+"""The couriers' public pages (2026), by kind."""
 
 
 class CourierSettings(Section):
@@ -72,10 +92,18 @@ class CourierSettings(Section):
     password_env: str
     client_id: str = Field(default="", description="FAN: the client's number; Sameday: the pickup point.")
     contact_person: str = ""
-    service: str = ""
+    service: str = Field(default="", description="Where the rule names none. FAN: its name; Sameday: its number.")
+    locker_service: str = Field(default="", description="The same for parcels that go to a locker.")
     label_format: Literal["A4", "A6"] = "A6"
     track_every: timedelta = timedelta(minutes=15)
     requests_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 120
+    tracking_url: Annotated[str, Field(pattern=r"^https?://[^\s{}]*\{number\}[^\s{}]*$")] | None = Field(
+        default=None, description="Where a buyer sees the parcel, with {number} in it; none: the courier's usual page."
+    )
+
+    def tracking_link(self, number: str) -> str:
+        """Where the buyer of this parcel sees where it is."""
+        return (self.tracking_url or TRACKING_PAGES[self.kind]).replace("{number}", quote(number, safe=""))
 
     def credentials(self) -> tuple[str, SecretStr]:
         """User and password from the environment.

@@ -14,6 +14,7 @@ from cloudsales_pipeline.settings.channels import ChannelSettings
 from cloudsales_pipeline.settings.company import CompanySettings
 from cloudsales_pipeline.settings.documents import CourierSettings, DocumentSettings
 from cloudsales_pipeline.settings.messages import MessageSettings
+from cloudsales_pipeline.settings.operators import OperatorSettings
 from cloudsales_pipeline.settings.purchasing import PurchasingSettings, SupplierSettings
 from cloudsales_pipeline.settings.sections import Name, Section, Share
 
@@ -97,6 +98,7 @@ class Settings(Section):
     messages: MessageSettings = MessageSettings()
     documents: DocumentSettings = DocumentSettings()
     couriers: dict[Name, CourierSettings] = {}
+    operators: OperatorSettings = OperatorSettings()
 
     @field_validator("timezone")
     @classmethod

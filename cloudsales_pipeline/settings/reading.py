@@ -25,7 +25,7 @@ def settings_file() -> Path:
 def load_settings(path: Path | None = None) -> Settings:
     """Read and check the settings.
 
-    `data_dir` comes back absolute: relative to the file's folder, so that every process finds the same data.
+    Paths come back absolute: relative to the file's folder.
 
     Raises:
         SettingsError: no file, not YAML, or not our shape; names the file, the line and what is allowed there.
@@ -52,15 +52,20 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = Settings.model_validate(data)
     except ValidationError as error:
         raise SettingsError(_explain(error, file, text), next_step="correct that line") from None
-    return settings.model_copy(update=_absolute(settings, file.parent))
+    return _placed(settings, file.parent)
 
 
-def _absolute(settings: Settings, folder: Path) -> dict[str, Any]:
-    """Paths of the file, as seen from its folder."""
-    messages = settings.messages
-    if messages.templates is not None:
-        messages = messages.model_copy(update={"templates": (folder / messages.templates).absolute()})
-    return {"data_dir": (folder / settings.data_dir).absolute(), "messages": messages}
+def _placed(settings: Settings, folder: Path) -> Settings:
+    """Paths made absolute, relative to the file's folder, so that every process finds the same."""
+
+    def absolute(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path).absolute()
+
+    messages = settings.messages.model_copy(update={"templates": absolute(settings.messages.templates)})
+    company = settings.company.model_copy(update={"logo": absolute(settings.company.logo)})
+    documents = settings.documents.model_copy(update={"e_invoice_folder": absolute(settings.documents.e_invoice_folder)})
+    sections = {"company": company, "documents": documents, "messages": messages}
+    return settings.model_copy(update={"data_dir": absolute(settings.data_dir), **sections})
 
 
 def _explain(error: ValidationError, file: Path, text: str) -> str:

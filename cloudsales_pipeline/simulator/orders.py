@@ -163,11 +163,19 @@ def _customer(order_id: str, address: dict[str, Any], chance: random.Random) -> 
     if chance.random() < 0.2:
         company = {
             "name": chance.choice(COMPANIES),
-            "tax_id": f"RO{chance.randint(10_000_000, 49_999_999)}",
+            "tax_id": _tax_id(chance),
             "registration_number": f"J{chance.randint(1, 40)}/{chance.randint(1, 9_999)}/{chance.randint(2005, 2025)}",
         }
     email = f"buyer-{order_id.lower()}@example.invalid"
     return {"name": address["name"], "email": email, "phone": address["phone"], "company": company}
+
+
+def _tax_id(chance: random.Random) -> str:
+    """A CUI whose check digit is right, as most buyers give."""
+    from stdnum.ro import cui
+
+    body = str(chance.randint(1_000_000, 4_999_999))
+    return f"RO{body}{cui.calc_check_digit(body)}"
 
 
 def _courier(method: str, chance: random.Random) -> str | None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from cloudsales_pipeline.errors import InputError
@@ -81,6 +82,25 @@ def running(
         try:
             _wait_for(lambda: server.started, thread.is_alive)
             yield running_server
+        finally:
+            server.should_exit = True
+            thread.join(STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def serving(app: ASGIApp, *, port: int = 0, name: str) -> Iterator[str]:
+    """Another site than FashionUp's, in a thread, whose faults reach the connection too; its origin.
+
+    Raises:
+        InputError: the port is taken.
+    """
+    with _listening(LOOPBACK, port) as listener:
+        server = uvicorn.Server(_config(app))
+        thread = threading.Thread(target=server.run, args=([listener],), name=name, daemon=True)
+        thread.start()
+        try:
+            _wait_for(lambda: server.started, thread.is_alive)
+            yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(STOP_SECONDS)
@@ -160,8 +180,13 @@ def _prepare(
     state.bind(origin)
     if faults != "none":
         state.faults.level(faults, seed)
-    config = uvicorn.Config(
-        create_app(state, token, latency_ms / 1000),
+    config = _config(create_app(state, token, latency_ms / 1000))
+    return uvicorn.Server(config), RunningServer(f"{origin}/v1", origin, token, state)
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -171,7 +196,6 @@ def _prepare(
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config), RunningServer(f"{origin}/v1", origin, token, state)
 
 
 @contextlib.contextmanager

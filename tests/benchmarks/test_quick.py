@@ -14,7 +14,20 @@ import pytest
 from tests import memory
 
 ROOT = Path(__file__).parents[2]
-NAMES = {"definitions", "matching", "checks", "imports", "download", "publishing", "movements", "orders", "purchasing", "messages", "lag"}
+NAMES = {
+    "definitions",
+    "matching",
+    "checks",
+    "imports",
+    "download",
+    "publishing",
+    "movements",
+    "orders",
+    "purchasing",
+    "documents",
+    "messages",
+    "lag",
+}
 
 
 @pytest.fixture(scope="module")

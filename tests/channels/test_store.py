@@ -299,12 +299,19 @@ def test_a_store_has_no_listing_and_no_orders_and_says_so(channel: SalesChannel)
     assert [page.categories for page in read_pages(channel.categories, in_flight=1)] == [()]
     assert channel.orders().payloads == ()
     assert channel.acknowledge("O-1") is AcknowledgeOutcome.UNKNOWN_ORDER
-    for call in (
-        lambda: channel.advance("O-1", OrderStatus.SHIPPED),
-        lambda: channel.attach_document("O-1", OrderDocument("waybill", "1")),
-    ):
-        with pytest.raises(ChannelError, match=r"a physical store has no orders here.*inbox"):
-            call()
+    with pytest.raises(ChannelError, match=r"a physical store has no orders here.*inbox"):
+        channel.advance("O-1", OrderStatus.SHIPPED)
+
+
+def test_i40_a_store_gets_documents_as_files_each_once(channel: SalesChannel, tmp_path: Path) -> None:
+    document = OrderDocument("fiscal_invoice", "FU 17", b"%PDF-1.7 \x00")
+    assert [channel.attach_document("O/1", document), channel.attach_document("O/1", document)] == [True, False]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "documents").iterdir()} == {
+        "O-1_fiscal-invoice_FU-17.pdf": b"%PDF-1.7 \x00"
+    }
+    for order_id, number in (("..", "FU 1"), ("O-1", "../.."), ("O" * 201, "1")):
+        with pytest.raises(ValueError, match="must name a file"):
+            channel.attach_document(order_id, OrderDocument("waybill", number, b"%PDF"))
 
 
 def test_a_store_behind_sftp_is_told_and_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

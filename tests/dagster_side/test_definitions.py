@@ -65,7 +65,10 @@ def test_every_asset_says_what_it_is_and_whose(defs: dg.Definitions) -> None:
         "stock_snapshot": "stock",
         "purchase_requirement": "purchasing",
         "supplier_orders": "purchasing",
+        "invoices": "documents",
+        "waybills": "documents",
         "messages": "messages",
+        "what_waits": "operations",
     }
     for name, spec in specs.items():
         assert spec.description, name
@@ -93,18 +96,23 @@ def test_assets_are_partitioned_by_channel_and_the_flow_is_drawn(defs: dg.Defini
         "sales_orders": {"catalog"},
         "purchase_requirement": {"sales_orders"},
         "supplier_orders": {"purchase_requirement"},
-        "messages": {"sales_orders", "supplier_orders"},
+        "invoices": {"sales_orders"},
+        "waybills": {"invoices"},
+        "messages": {"sales_orders", "supplier_orders", "invoices", "waybills"},
+        "what_waits": set(),
     }
     graph = defs.resolve_asset_graph()
     named = {key.to_user_string(): graph.get(key).partitions_def for key in graph.materializable_asset_keys}
     wanted = dict.fromkeys(flow, "channel") | dict.fromkeys(("stock_publication", "channel_offers"), "publishing_channel")
     wanted |= {"store_movements": "inbox_channel", "stock_snapshot": "Europe/Bucharest"}
     wanted |= {"supplier_orders": "Europe/Bucharest", "purchase_requirement": None, "messages": None}
+    wanted |= {"invoices": None, "waybills": None, "what_waits": None}
     assert {name: getattr(by, "name", None) or getattr(by, "timezone", None) for name, by in named.items()} == wanted
 
 
 def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> None:
     from cloudsales_pipeline.catalog.rules import CATALOGUE_RULES, PLAN_RULES
+    from cloudsales_pipeline.documents.quality import DOCUMENT_RULES, INVOICE_RULES, WAYBILL_RULES
     from cloudsales_pipeline.messages.quality import MESSAGE_RULES
     from cloudsales_pipeline.orders.quality import ORDER_RULES
     from cloudsales_pipeline.purchasing.quality import PURCHASING_RULES
@@ -126,7 +134,9 @@ def test_every_rule_of_the_quality_stage_is_a_check(defs: dg.Definitions) -> Non
     assert {name for asset, name in checks if asset == "sales_orders"} == {rule.name for rule in ORDER_RULES}
     assert {name for asset, name in checks if asset == "supplier_orders"} == {rule.name for rule in PURCHASING_RULES}
     assert {name for asset, name in checks if asset == "messages"} == {rule.name for rule in MESSAGE_RULES}
-    of_stages = (PLAN_RULES, CATALOGUE_RULES, ORDER_RULES, STOCK_RULES, PURCHASING_RULES, MESSAGE_RULES)
+    assert {name for asset, name in checks if asset == "invoices"} == {rule.name for rule in INVOICE_RULES}
+    assert {name for asset, name in checks if asset == "waybills"} == {rule.name for rule in WAYBILL_RULES}
+    of_stages = (PLAN_RULES, CATALOGUE_RULES, ORDER_RULES, STOCK_RULES, PURCHASING_RULES, DOCUMENT_RULES, MESSAGE_RULES)
     assert len(checks) == sum(len(rules) for rules in of_stages) + 4
 
 
@@ -149,7 +159,10 @@ def test_all_that_starts_runs_is_on_by_itself_and_described(defs: dg.Definitions
 
 def test_a_run_has_a_slot_so_that_one_job_of_one_channel_runs_once(defs: dg.Definitions) -> None:
     jobs = {job.name: job for job in (defs.resolve_job_def(str(job.name)) for job in defs.jobs or [])}
-    dated, whole = ("take_stock_snapshot", "close_day"), ("review_requirement", "send_messages")
+    dated, whole = (
+        ("take_stock_snapshot", "close_day"),
+        ("review_requirement", "issue_documents", "send_messages", "tell_operators"),
+    )
     slots = {
         name: job.get_tags_for_partition_key("2026-11-23" if name in dated else "fashionup", None)["cloudsales/slot"]
         for name, job in jobs.items()

@@ -93,6 +93,8 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("stock_snapshot",): "stock",
             ("purchase_requirement",): "purchasing",
             ("supplier_orders",): "purchasing",
+            ("invoices",): "documents",
+            ("waybills",): "documents",
             ("messages",): "messages",
         }
         told = _ask(port, SWITCHES)
@@ -106,6 +108,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             "store_files",
             "stock_deltas",
             "new_orders",
+            "orders_to_judge",
             "messages_due",
             "stock_watch",
             "run_failures",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
+from cloudsales_pipeline.catalog import audit
+from cloudsales_pipeline.catalog.audit import AuditRule
+from cloudsales_pipeline.documents.quality import DOCUMENT_RULES, check_documents
 from cloudsales_pipeline.settings import ChannelSettings, CompanySettings, DocumentSettings, Settings
 from tests.stock.shelf import rows
 
@@ -57,3 +60,21 @@ def quarantined(engine: Engine) -> list[tuple[str, str]]:
         "select reference, reason from cloudsales.quarantine where stage = 'documents' and resolved_at is null order by 1, 2",
     )
     return [tuple(one) for one in found]  # type: ignore[misc]
+
+
+def figures(engine: Engine) -> list[tuple[str, str, str]]:
+    """(number, total, cause) of each document."""
+    found = rows(engine, "select series || ' ' || number, total::text, cause from cloudsales.document order by document_id")
+    return [tuple(one) for one in found]  # type: ignore[misc]
+
+
+def broken(engine: Engine) -> dict[str, tuple[dict[str, object], ...]]:
+    """What of the documents' rules does not hold, with its rows; but the last day for e-invoices: these orders are of a fixed day."""
+    timeless = [rule for rule in DOCUMENT_RULES if rule.name != "submitted_in_time"]
+    return {one.rule: one.sample for one in check_documents(engine, Settings(), timeless) if not one.passed}
+
+
+def looked(connection: Connection, rule: AuditRule) -> tuple[int, int, tuple[dict[str, object], ...]]:
+    """What a rule sees within a transaction that is not committed: rows looked at, rows at fault, some of these."""
+    values = {"unknown_after": 1800.0, "zone": "Europe/Bucharest"}
+    return audit._run(connection, "cloudsales_pipeline.documents", rule, values, "")

@@ -97,11 +97,12 @@ def _one_product_goes_all_the_way(said: str) -> None:
     assert shown
     rows = [line.split() for line in shown[0].splitlines() if " FO" in f" {line.strip()}"]
     assert len(rows) == 2
-    wanted, _required, _order, _ordered, _surplus, receipt, received, reserved, waiting = zip(
+    wanted, _required, _order, _ordered, _surplus, receipt, received, reserved, issued, waiting = zip(
         *(row[1:] for row in rows), strict=True
     )
     assert sorted(wanted) == ["1", "2"]
-    assert received == reserved == wanted
+    assert received == wanted
+    assert tuple(int(left) + int(held) for left, held in zip(issued, reserved, strict=True)) == tuple(map(int, wanted))
     assert waiting == ("0", "0")
     assert all(name.startswith("DEMO-AVIZ-") for name in receipt)
 

@@ -91,7 +91,12 @@ def test_each_table_that_keeps_files_is_decided_on_in_an_erasure(owner_engine: E
     """A new table of documents must be named in privacy.sql, or the files that the law keeps would go with the mail."""
     found = rows(owner_engine, "select conrelid::regclass::text from pg_constraint"
                                " where contype = 'f' and confrelid = 'personal.stored_file'::regclass order by 1")  # fmt: skip
-    assert [row[0] for row in found] == ["cloudsales.supplier_order_file", "personal.message_file"]
+    assert [row[0] for row in found] == [
+        "cloudsales.document_file",
+        "cloudsales.supplier_order_file",
+        "cloudsales.waybill",
+        "personal.message_file",
+    ]
 
 
 def test_an_export_holds_the_persons_messages_and_not_who_else_was_told(canaries: Canaries, engine: Engine) -> None:

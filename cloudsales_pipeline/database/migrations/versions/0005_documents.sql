@@ -2,9 +2,13 @@
 
 create table cloudsales.document_channel (
     channel         text primary key references cloudsales.channel,
-    enabled         boolean not null
+    enabled         boolean not null,
+    hands_over      boolean not null default true,
+    rules           text not null default '',
+    since           timestamptz not null default clock_timestamp()
 );
-comment on table cloudsales.document_channel is 'Channels whose orders get documents by rules, as the settings say; not enabled: the kill switch is on.';
+comment on table cloudsales.document_channel is 'Channels whose orders get documents by rules, as the settings say; not enabled: the kill switch is on, since then.';
+comment on column cloudsales.document_channel.rules is 'A hash of the rules that orders were last judged by: where the settings have others, open orders are judged anew.';
 
 create table cloudsales.document_due (
     due_id          bigint generated always as identity primary key,
@@ -111,6 +115,7 @@ create table cloudsales.document_submission (
     due_at          timestamptz not null default clock_timestamp(),
     changed_at      timestamptz not null default clock_timestamp()
 );
+create index document_submission_due on cloudsales.document_submission (due_at, document_id) where state = 'due';
 comment on table cloudsales.document_submission is 'Where each fiscal document stands with the tax authority.';
 
 create table cloudsales.document_handover (

@@ -1,0 +1,1 @@
+"""What needs a person: found in the tables of all stages, shown by `status`, told to operators, measured for Prometheus."""
