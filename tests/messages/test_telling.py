@@ -161,6 +161,7 @@ def test_a_second_waybill_is_told_again_with_its_number_and_the_first_no_more(en
     tell(engine, shop)
     assert "https://sameday.example/#awb=A%201" in texts(engine)[0][2]
     moves(engine, "FO1", "cancelled")
+    assert told(engine, shop) == [("FO1", "waybill_issued", "email", "skipped", "superseded")]
     waybill(engine, "FO1", "created", number="A2")
     assert told(engine, shop) == [
         ("FO1", "waybill_issued", "email", "skipped", "superseded"),
