@@ -24,10 +24,10 @@ from cloudsales_pipeline.outbox.letters import compose
 from cloudsales_pipeline.outbox.mail import MailGateway, mail_server
 from cloudsales_pipeline.outbox.sending import Sent, send_due
 from cloudsales_pipeline.settings import ChannelSettings, CompanySettings, MessageSettings, Settings
+from cloudsales_pipeline.simulator.mail import Mailbox
 
-ORDERS = {"quick": 40, "usual": 1_000, "full": 5_000}
+ORDERS = {"quick": 40, "usual": 500, "full": 5_000}
 ROUNDS = {"quick": 1, "usual": 3, "full": 5}
-LANGUAGE = "ro"
 
 
 def run(server: Server, report: Report, size: str) -> None:
@@ -36,6 +36,7 @@ def run(server: Server, report: Report, size: str) -> None:
     report.begin("messages", f"{orders:,} orders come in, and each buyer gets a mail")
     settings = settings_of()
     costs: dict[str, list[Cost]] = {"bare loop": [], "tell": [], "send": []}
+    mail_server(Mailbox(port=9).url, None)  # apprise is loaded once, when a process opens its first gateway
     with serving() as box:
         for number in range(ROUNDS[size]):
             with server.database(f"bench_messages_{number}") as engine:

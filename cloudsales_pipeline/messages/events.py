@@ -32,6 +32,8 @@ POINTLESS_AFTER: Mapping[str, frozenset[str]] = {
     "returned": frozenset(),
 }
 """An invoice and its correction are told whatever comes after: they are the buyer's papers."""
+WAYBILL_CANCELLED = "waybill_cancelled"
+"""Noted where a rule tells of parcels, so that what waits to be sent of them is withdrawn; nobody is told of it."""
 OF_PARCELS = {
     "waybill_issued": "created",
     "waybill_shipped": "shipped",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cloudsales_pipeline.errors import SettingsError
 from cloudsales_pipeline.messages import templates
 from cloudsales_pipeline.messages.context import sample
-from cloudsales_pipeline.messages.events import ENDS, POINTLESS_AFTER
+from cloudsales_pipeline.messages.events import ENDS, OF_PARCELS, POINTLESS_AFTER, WAYBILL_CANCELLED
 from cloudsales_pipeline.messages.html import page_of
 from cloudsales_pipeline.messages.recipients import NoRecipientError, recipient_of
 from cloudsales_pipeline.messages.sms import folded
@@ -91,7 +91,8 @@ class CheckedRules:
 def wanted(settings: Settings, channel: str) -> set[str]:
     """The events of a channel's orders that must be noted: what rules tell of, and what makes that pointless."""
     told = {rule.on for rule in settings.messages.rules if _is_for(rule, channel)}
-    return told | {later for event in told for later in POINTLESS_AFTER[event] & ENDS}
+    ends = {later for event in told for later in POINTLESS_AFTER[event] & ENDS}
+    return told | ends | ({WAYBILL_CANCELLED} if told & set(OF_PARCELS) else set())
 
 
 def check_rules(settings: Settings) -> CheckedRules:

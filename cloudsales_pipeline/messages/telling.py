@@ -221,7 +221,8 @@ def _pointless(order: OrderFacts, told: Collection[str]) -> list[str]:
     """Names on messages that have no point as the order stands: by what came later, or the parcel got another waybill."""
     happened = standing(order)
     events = [event for event in POINTLESS_AFTER if has_no_point(event, happened, told)]
-    newest = max((one.again for one in order.live_parcels()), default=0)
+    live = order.live_parcels()
+    newest = max((one.again for one in live or order.parcels), default=0) + (not live)  # without a live one, none is to be told
     again = max(newest, *(one.again for one in order.documents), 0)
     names = {name_of(event, n) for event in events for n in range(again + 1)}
     return sorted(names | {name_of(event, n) for event in OF_PARCELS for n in range(newest)})

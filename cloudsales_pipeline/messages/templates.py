@@ -66,12 +66,12 @@ def parsed(source: Source) -> Template:
     environment = _environment("html" if ".html." in source.name else "text")
     try:
         tree = environment.parse(source.text)
+        guard(source, tree)
+        return environment.from_string(tree)
     except TemplateSyntaxError as error:
         raise fault(source, error.lineno, f"can't be read ({error.message})") from None
-    except RecursionError:
+    except (RecursionError, MemoryError, SyntaxError):  # Python's own compiler gives up
         raise fault(source, 1, "is nested too deeply") from None
-    guard(source, tree)
-    return environment.from_string(tree)
 
 
 def render(template: Template, context: dict[str, Any]) -> str:

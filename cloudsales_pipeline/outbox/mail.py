@@ -12,6 +12,7 @@ import smtplib
 import socket
 import ssl
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ from cloudsales_pipeline.outbox.letters import Letter, LetterRefusedError, compo
 SOCKET_SECONDS = 20.0
 EXCHANGE_SECONDS = 60.0
 GOODBYE_SECONDS = 2.0
+IDLE_SECONDS = 3600.0
 SLOWEST = 100_000  # bytes a second: what a large file may take beyond the time for an exchange
 PIECE = 65_536  # bytes; the longest silence counts anew for each
 LOST = (OSError, smtplib.SMTPException, ValueError)
@@ -158,6 +160,40 @@ class MailGateway:
         return answer
 
 
+class _Watch:
+    """Cuts connections whose time is over, from one thread for all of them: a thread for each mail took as long as the mail."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._ends: dict[_Smtp, float] = {}
+        self._thread: threading.Thread | None = None
+        self._wakes = 0.0
+
+    def until(self, smtp: _Smtp, end: float | None) -> None:
+        """Cut the connection at `end` on the monotonic clock; None: leave it alone from now on."""
+        with self._turn:
+            if end is None:
+                self._ends.pop(smtp, None)
+                return
+            self._ends[smtp] = end
+            if self._thread is None or not self._thread.is_alive():  # none yet, or this is a forked process
+                self._thread = threading.Thread(target=self._look, daemon=True)
+                self._wakes = end
+                self._thread.start()
+            elif end < self._wakes:
+                self._turn.notify_all()  # after a fork the first in the row may be a thread that is no more
+
+    def _look(self) -> None:
+        with self._turn:
+            while True:
+                now = time.monotonic()
+                for smtp in [one for one, end in self._ends.items() if end <= now]:
+                    del self._ends[smtp]
+                    smtp.cut()
+                self._wakes = min(self._ends.values(), default=now + IDLE_SECONDS)
+                self._turn.wait(self._wakes - now)
+
+
 class _WholeLines:
     """What the server says, line by line. smtplib would take `250` for a yes that was cut off before its line ended."""
 
@@ -188,15 +224,14 @@ class _Smtp(smtplib.SMTP):
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """Cut the connection when the time is over: a server that drips would else hold it for ever."""
-        watch = threading.Timer(seconds, self._cut)
-        watch.daemon = True
-        watch.start()
+        _WATCH.until(self, time.monotonic() + seconds)
         try:
             yield
         finally:
-            watch.cancel()
+            _WATCH.until(self, None)
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Break the connection off, from whatever thread."""
         self.was_cut = True
         with suppress(OSError):
             if self.sock is not None:
@@ -234,6 +269,9 @@ class _Smtp(smtplib.SMTP):
         wrapped = self._tls.wrap_socket(self.sock, server_hostname=self._host, do_handshake_on_connect=False)
         self.sock = wrapped  # before the handshake, so that it can be cut
         wrapped.do_handshake()
+
+
+_WATCH = _Watch()
 
 
 def _connected(smtp: _Smtp, server: MailServer, seconds: float) -> Answer | None:

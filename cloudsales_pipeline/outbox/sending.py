@@ -9,6 +9,7 @@ What belongs here: claims, marks, pauses, attempts. What does not: how a message
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -181,10 +182,16 @@ class _Desk:
             "rows": json.dumps(rows),
             "next": begin,
         }
-        return connection.execute(sa.text(steps(__package__, "sending")["mark"]), values).all()
+        return connection.execute(_statement("mark"), values).all()
 
     def _run(self, step: str, **values: Any) -> sa.CursorResult[Any]:
-        return self.connection.execute(sa.text(steps(__package__, "sending")[step]), values)
+        return self.connection.execute(_statement(step), values)
+
+
+@functools.cache
+def _statement(step: str) -> sa.TextClause:
+    """A step of sending.sql, read once: it runs for each message."""
+    return sa.text(steps(__package__, "sending")[step])
 
 
 def _states(rows: Sequence[sa.Row[Any]]) -> Counter[str]:

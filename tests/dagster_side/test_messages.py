@@ -16,6 +16,7 @@ from cloudsales_pipeline.messages.quality import check_messages
 from cloudsales_pipeline.outbox.messages import Outgoing, enqueue
 from cloudsales_pipeline.settings import MessageSettings
 from cloudsales_pipeline.simulator.mail import Mailbox, mail_server
+from tests.orders.market import line, market, order, receive
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -90,3 +91,23 @@ def test_what_waits_too_long_fails_too_often_or_lies_unclear_turns_its_check_red
     assert faults == {"what_happened_is_told": 0, "messages_leave_in_time": 1, "few_messages_fail": 1, "nothing_unclear_lies": 1}
     patient = MessageSettings(waits_at_most=timedelta(minutes=20), unclear_at_most=timedelta(hours=6), failed_share=0.2)
     assert all(result.passed for result in check_messages(engine, patient))
+
+
+def test_what_happened_to_an_order_wakes_the_sensor_and_the_job_tells_and_sends_it(
+    box: Mailbox, config_file: Path, engine: Engine, instance: dg.DagsterInstance, defs: dg.Definitions
+) -> None:
+    import dagster as dg
+
+    content = yaml.safe_load(config_file.read_text())
+    content["messages"] |= {"rules": [{"on": "order_imported"}], "max_age": 36500 * 86400}
+    config_file.write_text(yaml.safe_dump(content))
+    assert isinstance(look(instance), dg.RunRequest)  # the triggers don't know the rules yet
+    defs.resolve_job_def("send_messages").execute_in_process(instance=instance)
+    assert look(instance).skip_message == "nothing is due"
+    market(engine, {"R-1": 1})
+    receive(engine, order("FO1", line("R-1")))
+    assert isinstance(look(instance), dg.RunRequest)
+    ran = defs.resolve_job_def("send_messages").execute_in_process(instance=instance)
+    found = ran.asset_materializations_for_node("messages")[0].metadata
+    assert (found["told"].value, found["not_told"].value, found["sent"].value) == (1, 0, 1)
+    assert look(instance).skip_message == "nothing is due"

@@ -63,6 +63,8 @@ def test_every_event_has_a_mail_with_a_subject_and_an_sms_of_one_segment(setting
         ("s\n{% include '/etc/passwd' %}", "uses `include`"),
         ("s\n{{ pieces_waiting + buyer_name }}", "line 2: the template can't be rendered"),
         ("s\n{% for a in lines %}" + "x" * 19_000, "the template can't be read (Unexpected end of template"),
+        ("s\n{{ 1" + "+1" * 9_000 + " }}", "is nested too deeply"),
+        ("s\n{{ " + "not " * 4_000 + "locker }}", "is nested too deeply"),
         ("s" * 20_001, "is longer than 20000 characters"),
         ("subject alone", "has no text behind its first line"),
     ],
