@@ -3,6 +3,7 @@
 What belongs here: calling the stage and telling what came of it, without a word of who bought. What does not: any rule.
 """
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from cloudsales_pipeline.resources.failures import clear_failures
 from cloudsales_pipeline.resources.project import Project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.engine import Connection, Engine
 
     from cloudsales_pipeline.documents.couriers.port import Courier
@@ -117,19 +120,15 @@ def _invoices(issued: "IssueResult") -> int:
 def waybills(context: dg.AssetExecutionContext, project: Project) -> dg.MaterializeResult[Any]:
     """Make what is due, fetch labels, ask where parcels are, tell the channels."""
     with clear_failures(), project.engine() as engine:
-        from cloudsales_pipeline.documents.couriers.registry import open_courier
         from cloudsales_pipeline.documents.labels import fetch_due
         from cloudsales_pipeline.documents.tracking import track_due
         from cloudsales_pipeline.documents.waybills import make_due
 
         settings = project.settings()
-
-        def courier(name: str) -> "Courier":
-            return open_courier(name, settings.couriers[name], database=engine)
-
-        made = make_due(engine, settings, courier)
-        labels = fetch_due(engine, settings, courier)
-        tracked = track_due(engine, settings, courier)
+        with _couriers(context, engine, settings) as couriers:  # one sign-in each for all three
+            made = make_due(engine, settings, couriers)
+            labels = fetch_due(engine, settings, couriers)
+            tracked = track_due(engine, settings, couriers)
         for name, complaint in {**made.complaints, **labels.complaints, **tracked.complaints}.items():
             context.log.warning("The courier %s can't be used: %s", name, complaint)
         for name, why in tracked.away.items():
@@ -138,6 +137,24 @@ def waybills(context: dg.AssetExecutionContext, project: Project) -> dg.Material
         with engine.connect() as connection:
             told = waybills_told(connection, made, handed)
     return dg.MaterializeResult(metadata={**told, "labels": labels.labelled, "events": tracked.events, "moved": tracked.moved})
+
+
+@contextmanager
+def _couriers(context: dg.AssetExecutionContext, engine: "Engine", settings: "Settings") -> "Iterator[dict[str, Courier]]":
+    """The couriers of the settings by name, save those whose account can't be used; closed at the end."""
+    from cloudsales_pipeline.documents.couriers.registry import open_courier
+    from cloudsales_pipeline.errors import SettingsError
+
+    with ExitStack() as stack:
+        found = {}
+        for name, account in settings.couriers.items():
+            try:
+                found[name] = open_courier(name, account, database=engine)
+            except SettingsError as error:
+                context.log.warning("The courier %s can't be used: %s", name, error)
+                continue
+            stack.callback(found[name].close)
+        yield found
 
 
 def waybills_told(connection: "Connection", made: "WaybillResult", handed: "HandedOver") -> dict[str, Any]:

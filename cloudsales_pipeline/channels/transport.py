@@ -137,7 +137,7 @@ class Transport:
             path: behind the base URL, its parts already percent-encoded.
             decode: bytes to a value; raises NotDecodableError or ShapeError. Called once for each expected answer.
             json: a body, encoded; or `multipart`, parts of (name, (file name or None, content[, media type])); or `form`, fields.
-            headers: beside the transport's own, which they replace: a token that changes, say. A redirect does not carry them.
+            headers: beside the transport's own, which they replace: a token that changes, say.
 
         Raises:
             ChannelError: see `channels.errors`; OutcomeUnknownError only for a write that may have been done.
@@ -160,7 +160,7 @@ class Transport:
             request.read()  # a repeat sends the same bytes
         except (httpx.InvalidURL, UnicodeError):
             raise self._error(ChannelRefusedError, "a value can't be written into a request", call, status=400) from None
-        response = self._follow(request, call)
+        response = self._follow(request, call, headers or {})
         if response.status_code not in expected:
             self._refuse(call, response.status_code)
         return Answer(response.status_code, response.extensions["value"])
@@ -233,7 +233,7 @@ class Transport:
 
     # ------------------------------------------------------------ sending
 
-    def _follow(self, request: httpx.Request, call: Call) -> httpx.Response:
+    def _follow(self, request: httpx.Request, call: Call, headers: Mapping[str, str]) -> httpx.Response:
         """Send, and follow a few redirects of a GET within the channel's own origin."""
         for _ in range(REDIRECTS + 1):
             response = self._send(request, call, self._own)
@@ -246,7 +246,7 @@ class Transport:
                 raise self._error(RedirectRefusedError, message, call, next_step=step)
             if call.is_write:
                 raise self._error(RedirectRefusedError, "a redirect of a write", call)
-            request = httpx.Request("GET", target, headers=self._headers)
+            request = httpx.Request("GET", target, headers={**self._headers, **headers})
         raise self._error(RedirectRefusedError, f"more than {REDIRECTS} redirects", call)
 
     def _send(self, request: httpx.Request, call: Call, pool: httpcore.ConnectionPool) -> httpx.Response:

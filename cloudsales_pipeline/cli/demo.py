@@ -1,5 +1,6 @@
 """`cloudsales demo`: everything on this machine. A simulated marketplace, a retailer whose catalogue overlaps it, one
-import, stock, orders, what is missing bought, invoices and waybills, parcels that travel.
+import, stock, orders, what is missing bought, invoices and waybills, parcels that
+travel, and buyers who are told.
 
 It has a folder, settings and a database of its own under .cloudsales/demo, and runs the same jobs as production. What it
 prints at the end stands in demo_summary.
@@ -43,11 +44,11 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Dagster's pages, with --ui.")] = 3000,
 ) -> None:
     """A simulated marketplace becomes a catalogue without duplicates. Again is quick and shows that nothing changes."""
-    from cloudsales_pipeline.cli import demo_documents, demo_orders, demo_purchasing, demo_stock, demo_summary
+    from cloudsales_pipeline.cli import demo_documents, demo_messages, demo_orders, demo_purchasing, demo_stock, demo_summary
     from cloudsales_pipeline.cli.instance import open_instance
 
     started = time.monotonic()
-    with _marketplace(styles) as marketplace, demo_purchasing.mail_box() as mails, demo_documents.couriers() as couriers:
+    with _marketplace(styles) as marketplace, demo_messages.post() as post, demo_documents.couriers() as couriers:
         settings = _settings(marketplace, couriers)
         state = marketplace.state
         with _database(settings) as engine, demo_stock.remembered(state, FOLDER), demo_orders.remembered(state, FOLDER):
@@ -56,9 +57,14 @@ def demo(
                 _run_jobs(instance)
                 _fetch_some_images(engine, settings)
                 demo_stock.play(instance, engine, settings, CHANNEL, FOLDER)
+                demo_messages.listen(engine, settings)
                 demo_orders.play(instance, engine, settings, state, CHANNEL, FOLDER)
-                demo_purchasing.play(engine, settings, mails, CHANNEL, FOLDER)
-                demo_documents.play(instance, engine, settings, couriers, CHANNEL, FOLDER)
+                demo_messages.tell(instance, post, FOLDER)
+                demo_purchasing.play(engine, settings, post.box, CHANNEL, FOLDER)
+                demo_documents.issue(instance, engine, settings, CHANNEL)
+                demo_messages.tell(instance, post, FOLDER)
+                demo_documents.travel(instance, engine, settings, couriers, CHANNEL, FOLDER)
+                demo_messages.tell(instance, post, FOLDER)
             demo_summary.show(engine, settings, marketplace, CHANNEL, FOLDER, seconds=time.monotonic() - started)
         if ui:
             from cloudsales_pipeline.cli.up import up
@@ -91,7 +97,7 @@ def _marketplace(styles: int) -> Iterator[RunningServer]:
 
 def _settings(marketplace: RunningServer, couriers: RunningCouriers) -> Settings:
     """Write the demo's settings file and use it, here and in the processes that are started."""
-    from cloudsales_pipeline.cli import demo_documents, demo_orders, demo_purchasing
+    from cloudsales_pipeline.cli import demo_documents, demo_messages, demo_orders, demo_purchasing
     from cloudsales_pipeline.cli.demo_stock import settings_lines
 
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -106,7 +112,7 @@ def _settings(marketplace: RunningServer, couriers: RunningCouriers) -> Settings
         f"    url: {marketplace.url}\n"
         f"    token_env: {TOKEN_VARIABLE}\n"
         f"    limits: {{requests_per_minute: 6000}}\n{rule}{demo_orders.SETTINGS}{store}"
-        f"{demo_purchasing.settings_lines()}{demo_documents.settings_lines(couriers)}",
+        f"{demo_purchasing.settings_lines()}{demo_documents.settings_lines(couriers)}{demo_messages.SETTINGS}",
         encoding="utf-8",
     )
     os.environ[CONFIG_VARIABLE] = str(file.absolute())

@@ -77,14 +77,19 @@ def settings_lines(running: RunningCouriers) -> str:
     )
 
 
-def play(
-    instance: dg.DagsterInstance, engine: Engine, settings: Settings, running: RunningCouriers, channel: str, folder: Path
-) -> None:
-    """Issue, let parcels travel, take one back."""
+def issue(instance: dg.DagsterInstance, engine: Engine, settings: Settings, channel: str) -> None:
+    """Issue by the rules."""
     with demo_stock.publisher(engine, settings):
         say(f"Issuing invoices and waybills by the rules (job {JOB}); goods leave stock with their waybill")
         _run(instance)
         demo_stock.wait_until_sent(engine, channel)
+
+
+def travel(
+    instance: dg.DagsterInstance, engine: Engine, settings: Settings, running: RunningCouriers, channel: str, folder: Path
+) -> None:
+    """Let parcels travel, take one back, keep the papers."""
+    with demo_stock.publisher(engine, settings):
         _travel(instance, engine, running)
         _send_back(instance, engine, settings, channel)
         demo_stock.wait_until_sent(engine, channel)

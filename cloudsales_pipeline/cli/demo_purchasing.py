@@ -6,10 +6,8 @@ What belongs here: the steps and what they left behind. What does not: orders co
 from __future__ import annotations
 
 import csv
-import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from cloudsales_pipeline.simulator.mail import Mailbox
 
 MAILS = "mails"
-MAIL_VARIABLE = "CLOUDSALES_DEMO_MAIL"
 PACK_SIZES = (4, 5, 6, 1)  # of the suppliers, in their order
 CUT_OFF = "23:59:59"
 SEND_SECONDS = 20.0
@@ -49,16 +46,6 @@ DELIVERY = """
 DELIVERED = "select sku from analytics.goods_receipt where kind = 'ordered' order by sku limit 1"
 
 
-@contextmanager
-def mail_box() -> Iterator[Mailbox]:
-    """A mail server on a free port of this machine; the settings name the variable that holds its address."""
-    from cloudsales_pipeline.simulator.mail import mail_server
-
-    with mail_server() as box:
-        os.environ[MAIL_VARIABLE] = box.url
-        yield box
-
-
 def settings_lines() -> str:
     """Lines of the demo's settings: whose goods are bought, by whom, and how mails leave. Nobody lives at `.invalid`."""
     from cloudsales_pipeline.simulator.retailer import SUPPLIERS
@@ -70,7 +57,6 @@ def settings_lines() -> str:
     return (
         f"suppliers:\n{suppliers}"
         f"purchasing: {{receiving_warehouse: {WAREHOUSE}, responsible_email: achizitii@magazin.example.invalid}}\n"
-        f"messages: {{email_url_env: {MAIL_VARIABLE}}}\n"
     )
 
 

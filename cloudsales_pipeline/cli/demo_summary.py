@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudsales_pipeline.cli import demo_documents, demo_purchasing, demo_stock
+from cloudsales_pipeline.cli import demo_documents, demo_messages, demo_purchasing, demo_stock
 from cloudsales_pipeline.cli.output import clean, print_rows
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def show(engine: Engine, settings: Settings, marketplace: RunningServer, channel
     demo_stock.show(engine, marketplace.state, channel, folder)
     demo_purchasing.show(engine)
     demo_documents.show(engine, folder)
+    demo_messages.show(engine)
     _where_next(settings, marketplace, folder)
     _write(f"Done in {seconds:.0f} s. Run it again: nothing changes, and it is quicker.")
 

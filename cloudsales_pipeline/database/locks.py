@@ -39,7 +39,7 @@ PURCHASING_LOCK = 7_301_009
 """One transaction at a time buys or receives: every close and every receipt takes it before anything else, so that no two
 tie, or count, the same pieces on order. Orders that stream in don't take it."""
 
-OPERATORS_LOCK = 7_301_020
+OPERATORS_LOCK = 7_301_021
 """One transaction at a time tells operators, so that two tell once; it waits for no other advisory lock."""
 
 OUTBOX_SENDER_LOCK = 7_301_010

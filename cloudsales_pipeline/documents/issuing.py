@@ -10,7 +10,7 @@ and numbers (`drafts`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
@@ -35,6 +35,7 @@ from cloudsales_pipeline.errors import (
     SettingsError,
     describe_unexpected,
 )
+from cloudsales_pipeline.orders.standing import run as run_order
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.settings import Settings
 from cloudsales_pipeline.settings.documents import DocumentKind
@@ -192,7 +193,7 @@ def issue_one(
         draft = invoice_draft(settings, snapshot, kind, cause="command")
         return _only(write_out(connection, settings, [draft], now or datetime.now(UTC)))
 
-    return order_work(engine, work, doing="issue a document")
+    return _once(engine, work, doing="issue a document")
 
 
 def storno(engine: Engine, settings: Settings, number: str, *, now: datetime | None = None) -> str:
@@ -222,7 +223,22 @@ def storno(engine: Engine, settings: Settings, number: str, *, now: datetime | N
         assert draft is not None  # a live invoice has content, and its order is locked
         return _only(write_out(connection, settings, [draft], now or datetime.now(UTC)))
 
-    return order_work(engine, work, doing="correct an invoice")
+    return _once(engine, work, doing="correct an invoice")
+
+
+def _once(engine: Engine, work: Callable[[Connection], str], *, doing: str) -> str:
+    """What `work` gives; where a COMMIT's answer was lost and it had been done, what that try gave (F-22)."""
+    tried: dict[str, str] = {}
+
+    def attempt(connection: Connection) -> str:
+        for number, given in tried.items():
+            if run_order(connection, "transaction_ended_as", number=number).scalar() == "committed":
+                return given
+        given = work(connection)
+        tried[str(run_order(connection, "transaction").scalar_one())] = given
+        return given
+
+    return order_work(engine, attempt, doing=doing)
 
 
 def parts_of(number: str) -> tuple[str, int]:

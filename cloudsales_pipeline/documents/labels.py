@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,15 +62,18 @@ def fetch_due(
     """
     result, deadline, moment = LabelResult(), clock() + seconds, clock_of(now)
 
-    def serve(name: str, courier: Courier) -> None:
+    def serve(name: str, courier: Courier) -> Counter[str]:
+        done: Counter[str] = Counter()
         while clock() < deadline and (rows := _claim(engine, name, moment())):
-            _keep(engine, name, rows, _ask_all(courier, rows), result, moment())
+            done += _keep(engine, name, rows, _ask_all(courier, rows), moment())
+        return done
 
     with engine.connect() as connection:
         names = list(_run(connection, "couriers", now=moment(), most=ATTEMPTS).scalars())
     with opened(settings, couriers) as ways:
-        ways.each(names, serve)
+        done = sum(ways.each(names, serve), Counter[str]())
         result.complaints.update(ways.complaints)
+    result.labelled, result.refused, result.again = done["labelled"], done["refused"], done["away"]
     return result
 
 
@@ -120,9 +124,8 @@ def _keep(
     courier: str,
     rows: Sequence[sa.Row[Any]],
     answers: Sequence[File | Outcome],
-    result: LabelResult,
     now: datetime,
-) -> None:
+) -> Counter[str]:
     files = [(row, answer) for row, answer in zip(rows, answers, strict=True) if isinstance(answer, File)]
     failed = [(row, answer) for row, answer in zip(rows, answers, strict=True) if isinstance(answer, Outcome)]
 
@@ -135,9 +138,8 @@ def _keep(
         _run(connection, "settle", orders=[row.order_id for row, _ in files])
         return kept
 
-    result.labelled += order_work(engine, work, doing="keep labels")
-    result.refused += sum(answer.kind == "refused" for _, answer in failed)
-    result.again += sum(answer.kind == "away" for _, answer in failed)
+    kept = order_work(engine, work, doing="keep labels")
+    return Counter(labelled=kept) + Counter(str(answer.kind) for _, answer in failed)
 
 
 def _store(connection: Connection, files: Sequence[tuple[sa.Row[Any], File]]) -> int:

@@ -5,6 +5,8 @@ What belongs here: words, and numbers written out. What does not: how the page l
 
 from __future__ import annotations
 
+import textwrap
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -23,6 +25,7 @@ from cloudsales_pipeline.outbox.typesetting import make_pdf, make_picture
 PACKAGE, TEMPLATE = "cloudsales_pipeline.documents", "templates/invoice.typ"
 LARGEST_LOGO = 2_000_000  # bytes; each PDF carries it
 MOST_PIXELS = 4_000_000
+LONGEST_WORD, BREAK = 24, "\N{ZERO WIDTH SPACE}"
 WORDS: Mapping[str, Mapping[str, str]] = {
     "ro": {
         "proforma_invoice": "Factură proformă", "fiscal_invoice": "Factură fiscală", "storno": "Factură storno",
@@ -171,7 +174,7 @@ def _facts(content: Content, words: Mapping[str, str]) -> list[list[str]]:
         facts.append([words["due"], _day(content.due_on, content)])
     if content.corrects:
         facts.append([words["corrects"], f"{content.corrects.number} {words['dated']} {_day(content.corrects.dated, content)}"])
-    return [*facts, [words["order"], content.order_id]]
+    return [*facts, [words["order"], _plain(content.order_id)]]
 
 
 def _party(who: Party, content: Content, words: Mapping[str, str]) -> dict[str, Any]:
@@ -188,7 +191,7 @@ def _party(who: Party, content: Content, words: Mapping[str, str]) -> dict[str, 
         who.bank,
         f"IBAN {_iban(who.iban)}" if who.iban else "",
     ]
-    return {"name": who.name, "lines": [line for line in lines if line]}
+    return {"name": _plain(who.name), "lines": [_plain(line) for line in lines if line]}
 
 
 def _row(place: int, line: Line, content: Content, words: Mapping[str, str]) -> list[Any]:
@@ -199,7 +202,7 @@ def _row(place: int, line: Line, content: Content, words: Mapping[str, str]) -> 
         sub.append(f"{words['discount']} {_money(abs(line.discount), content)} {words['with_vat']}")
     return [
         str(place),
-        {"name": line.name or line.sku, "sub": " · ".join(filter(None, sub))},
+        {"name": _plain(line.name or line.sku), "sub": _plain(" · ".join(filter(None, sub)))},
         _minus(str(line.quantity)) if line.kind != "discount" else "",
         _unit_price(line, content) if line.kind != "discount" else "",
         _rate(line.vat_rate),
@@ -230,6 +233,12 @@ def _notes(content: Content, words: Mapping[str, str]) -> list[str]:
     if not content.seller.vat_payer:
         notes.append(words["no_vat"])
     return [*notes, *filter(None, [content.note])]
+
+
+def _plain(text: str) -> str:
+    """A text that can be set: no control characters, no emoji, which the fonts lack, and long words that may be broken."""
+    kept = "".join(char for char in text if not (unicodedata.category(char) in ("Cc", "So", "Cs", "Co") and char not in "\t\n\r"))
+    return " ".join(BREAK.join(textwrap.wrap(word, LONGEST_WORD)) if len(word) > LONGEST_WORD else word for word in kept.split())
 
 
 def _money(amount: Decimal, content: Content) -> str:

@@ -61,6 +61,12 @@ class TrackResult:
     away: dict[str, str] = field(default_factory=dict)
     complaints: dict[str, str] = field(default_factory=dict)
 
+    def add(self, other: TrackResult) -> None:
+        """Count what another courier's round did."""
+        for name in ("events", "moved", "ended", "asked", "unreadable"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.away.update(other.away)
+
 
 def track_due(
     engine: Engine,
@@ -79,11 +85,13 @@ def track_due(
     result, deadline, moment = TrackResult(), clock() + seconds, clock_of(now)
     names = _couriers(engine, settings, moment())
 
-    def serve(name: str, courier: Courier) -> None:
+    def serve(name: str, courier: Courier) -> TrackResult:
+        one = _Round(engine, settings, name, courier, moment)
         try:
             with waybill_tracking_lock(engine, name) as held:
                 if held:
-                    _Round(engine, settings, name, courier, result, moment).run(lambda: clock() < deadline)
+                    one.run(lambda: clock() < deadline)
+            return one.result
         except sa.exc.DBAPIError as error:
             raise DatabaseError(
                 f"The database was lost while parcels were being tracked ({type(error.orig).__name__}).",
@@ -91,7 +99,8 @@ def track_due(
             ) from None
 
     with opened(settings, couriers) as ways:
-        ways.each(names, serve)
+        for one in ways.each(names, serve):
+            result.add(one)
         result.complaints.update(ways.complaints)
     return result
 
@@ -114,14 +123,13 @@ class _Round:
         settings: Settings,
         name: str,
         courier: Courier,
-        result: TrackResult,
         moment: Callable[[], datetime],
     ) -> None:
         self.engine = engine
         self.settings = settings
         self.name = name
         self.courier = courier
-        self.result = result
+        self.result = TrackResult()
         self.moment = moment
         self.unreadable = 0
 

@@ -51,9 +51,8 @@ class Desk:
 
     def claim(self, now: datetime) -> sa.Row[Any] | None:
         """The next to be created or looked up, committed; None: nothing is due, or the courier is given a rest."""
-        halted = [name for name, channel in self.settings.channels.items() if not channel.documents.enabled]
         values = {"courier": self.courier, "key": self.key, "now": now, "look_up_lasts": LOOK_UP_LASTS.total_seconds()}
-        return run(self.connection, "claim", **values, halted=halted).one_or_none()
+        return run(self.connection, "claim", **values, halted=halted(self.settings)).one_or_none()
 
     def claim_to_cancel(self, now: datetime) -> sa.Row[Any] | None:
         """The next whose order was cancelled after it was made."""
@@ -219,6 +218,11 @@ def note_standing(connection: Connection, courier: str, outcome: Outcome, now: d
         "reason": outcome.reason,
     }
     run(connection, "falter", courier=courier, now=now, **values)
+
+
+def halted(settings: Settings) -> list[str]:
+    """Channels for which rules issue nothing now: the kill switch."""
+    return [name for name, channel in settings.channels.items() if not channel.documents.enabled]
 
 
 def order_of(row: sa.Row[Any]) -> Order:

@@ -9,11 +9,12 @@ and tracking.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,13 +25,17 @@ from cloudsales_pipeline.database.locks import WAYBILL_MAKER_LOCK
 from cloudsales_pipeline.documents import shipping
 from cloudsales_pipeline.documents.couriers.port import Courier
 from cloudsales_pipeline.documents.couriers.rounds import Open, clock_of, opened
-from cloudsales_pipeline.documents.waybill_desk import Desk, desk, run
+from cloudsales_pipeline.documents.labels import ATTEMPTS
+from cloudsales_pipeline.documents.waybill_desk import Desk, desk, halted, run
 from cloudsales_pipeline.errors import DatabaseError, RefusedError
 from cloudsales_pipeline.orders.units import order_work
 from cloudsales_pipeline.settings import Settings
 
 STALE = timedelta(minutes=15)
 """No call lasts so long."""
+LONGEST_CALL = timedelta(minutes=3)
+MISSING_PAUSE = timedelta(minutes=5)
+"""So often it is tried whether an account that can't be used can be now."""
 
 
 @dataclass
@@ -96,11 +101,30 @@ def make_due(
     with opened(settings, couriers) as ways:
         for name in names:
             ways.get(name)
-        _note_missing(engine, ways.complaints)
+        _note_missing(engine, ways.complaints, moment())
         result.complaints.update(ways.complaints)
         for done in ways.each(names, lambda name, courier: _serve(engine, settings, name, courier, moment, go_on)):
             result.add(done)
     return result
+
+
+def due_now(connection: Connection, settings: Settings, *, now: datetime | None = None) -> dict[str, bool]:
+    """Whether a run would find something to do now; index look-ups, for a sensor that looks every few seconds.
+
+    Returns:
+        waybills: for `make_due`; labels: for `labels.fetch_due`; tracking: for `tracking.track_due`.
+    """
+    couriers = [{"courier": name, "every": one.track_every.total_seconds()} for name, one in settings.couriers.items()]
+    values = {
+        "now": now or datetime.now(UTC),
+        "couriers": json.dumps(couriers),
+        "names": list(settings.couriers),
+        "halted": halted(settings),
+        "longest_call": LONGEST_CALL.total_seconds(),
+        "label_attempts": ATTEMPTS,
+        "track_for": settings.documents.track_for.total_seconds(),
+    }
+    return {name: bool(value) for name, value in run(connection, "due", **values).mappings().one().items()}
 
 
 def _tidy(engine: Engine, settings: Settings, now: datetime) -> dict[str, int]:
@@ -118,12 +142,12 @@ def _tidy(engine: Engine, settings: Settings, now: datetime) -> dict[str, int]:
     return order_work(engine, work, doing="tidy up waybills")
 
 
-def _note_missing(engine: Engine, complaints: Mapping[str, str]) -> None:
+def _note_missing(engine: Engine, complaints: Mapping[str, str], now: datetime) -> None:
     """A courier that can't be used stands in quarantine for as long as something waits for it and it is so."""
 
     def work(connection: Connection) -> None:
         for name, what in complaints.items():
-            run(connection, "missing", courier=name, what=what)
+            run(connection, "missing", courier=name, what=what, now=now, pause=MISSING_PAUSE.total_seconds())
         run(connection, "found", missing=list(complaints))
 
     order_work(engine, work, doing="note which couriers can be used")

@@ -130,14 +130,54 @@ update cloudsales.waybill set state = 'unknown', reason = 'number_taken', due_at
 where waybill_id = :waybill_id and state in ('intended', 'creating', 'unknown')
 
 -- step: missing
+-- It can't be used: it stands in quarantine, and is tried again in a while, or when somebody asks for it.
+with rests as (
+    insert into cloudsales.courier_standing as s (courier, failing_since, paused_until, failure)
+    values (:courier, :now, cast(:now as timestamptz) + make_interval(secs => :pause), 'not_set_up')
+    on conflict (courier) do update set failing_since = coalesce(s.failing_since, excluded.failing_since),
+        paused_until = excluded.paused_until, failure = excluded.failure
+)
 insert into cloudsales.quarantine (stage, channel, reference, reason, detail)
 values ('documents', '', 'couriers.' || :courier, 'courier_not_set_up', jsonb_build_object('what', cast(:what as text)))
 on conflict (stage, channel, reference, reason) where resolved_at is null do update set detail = excluded.detail
 
 -- step: found
+with rested as (
+    update cloudsales.courier_standing set failing_since = null, paused_until = null, failure = null
+    where failure = 'not_set_up' and courier <> all (cast(:missing as text[]))
+)
 update cloudsales.quarantine set resolved_at = clock_timestamp(), resolution = 'resolved'
 where stage = 'documents' and resolved_at is null and reason = 'courier_not_set_up' and channel = ''
   and reference <> all (select 'couriers.' || name from unnest(cast(:missing as text[])) u (name))
+
+-- step: due
+-- Whether a run would find something to do now; a courier that rests, or can't be used, starts none.
+with asked as materialized (
+    select c.courier, make_interval(secs => c.every) as every, s.tracked_until
+    from (select courier, every from jsonb_to_recordset(cast(:couriers as jsonb)) c (courier text, every double precision)
+          union all
+          select distinct w.courier, 0 from cloudsales.waybill w  -- one that the settings lack is told of once
+          where w.state in ('intended', 'unknown') and w.courier <> all (cast(:names as text[]))) c
+    left join cloudsales.courier_standing s using (courier)
+    where s.paused_until is null or s.paused_until <= :now
+)
+select exists (select from asked join cloudsales.waybill w using (courier) join cloudsales.sales_order o using (order_id)
+               where w.due_at <= :now and (
+                   w.state = 'unknown'
+                   or (w.state = 'creating' and w.claimed_at <= cast(:now as timestamptz) - make_interval(secs => :longest_call))
+                   or (w.state = 'intended' and (o.status in ('cancelled', 'expired', 'returned')
+                       or (o.status in ('new', 'paid', 'issued') and (w.rule = '' or o.channel <> all (cast(:halted as text[])))))))
+                 and w.state in ('intended', 'creating', 'unknown'))
+       or exists (select from asked join cloudsales.waybill w using (courier) join cloudsales.sales_order o using (order_id)
+                  where w.state = 'created' and o.status = 'cancelled' and w.due_at <= :now and w.reason is distinct from 'cancel_refused')
+           as waybills,
+       exists (select from asked join cloudsales.waybill w using (courier) left join personal.buyer b using (order_id)
+               where w.state = 'created' and w.label_file_id is null and w.label_due_at <= :now and w.label_attempts < :label_attempts
+                 and b.erased_at is null) as labels,
+       exists (select from asked a join cloudsales.waybill w using (courier)
+               where w.state in ('created', 'shipped', 'in_locker')
+                 and w.created_at > cast(:now as timestamptz) - make_interval(secs => :track_for)
+                 and (w.tracked_at is null or coalesce(a.tracked_until, w.tracked_at) <= cast(:now as timestamptz) - a.every)) as tracking
 
 -- step: to_cancel
 -- Made for orders that were cancelled since. Taking back twice does no harm, so a claim is a while that it is left alone.

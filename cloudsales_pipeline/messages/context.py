@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from cloudsales_pipeline.messages.facts import Document, OrderFacts, Parcel
@@ -36,7 +35,7 @@ FIELDS = {
     "document_total": "with its currency",
     "waybill_number": "of the event's waybill, else of the order's last; several parcels: one after the other",
     "courier": "who carries it",
-    "tracking_link": "the courier's page for it, as messages.tracking says; else empty",
+    "tracking_link": "the courier's page for it; empty where the courier is none of the settings'",
     "cash_on_delivery": "what is to be paid to the courier, with its currency; empty where nothing is",
     "locker": "whether it goes to a locker: yes or no as a condition",
     "attachments": "the names of the files that go with it",
@@ -138,12 +137,12 @@ def _parcels(settings: Settings, order: OrderFacts, parcels: Sequence[Parcel], l
         empty = dict.fromkeys(("waybill_number", "courier", "tracking_link", "cash_on_delivery"), "")
         return {**empty, "locker": order.delivery_method == "locker"}
     first = parcels[0]
-    page = settings.messages.tracking.get(first.courier, "")
+    carrier = settings.couriers.get(first.courier)
     to_pay = sum((one.cash_on_delivery for one in parcels), Decimal(0))
     return {
         "waybill_number": ", ".join(plain(one.number)[:50] for one in parcels),
         "courier": first.courier,
-        "tracking_link": page.replace("{number}", quote(first.number, safe="")),
+        "tracking_link": carrier.tracking_link(first.number) if carrier else "",
         "cash_on_delivery": _money(to_pay, first.currency, language) if to_pay else "",
         "locker": any(one.locker for one in parcels),
     }

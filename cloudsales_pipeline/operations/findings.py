@@ -34,6 +34,7 @@ COVERED_RULES = (  # rules of Dagster's checks whose matter is a finding of its 
     "nothing_urgent_waits",
     "submitted_in_time",
     "totals_add_up",
+    "what_happened_is_told",
 )
 OF_REACH: tuple[FindingKind, ...] = ("push_held", "channel_unreached")
 SLOW: tuple[FindingKind, ...] = ("requirement_without_supplier", "offers_open", "push_refused", "supplier_order_unsent")
@@ -160,6 +161,7 @@ def parameters(settings: Settings, now: datetime) -> dict[str, Any]:
         "burst": operators.quarantine_burst,
         "unknown_after": settings.documents.unknown_after,
         "waits": settings.messages.waits_at_most,
+        "attach_wait": settings.messages.attach_wait,
     }
 
 

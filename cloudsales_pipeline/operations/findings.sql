@@ -165,6 +165,13 @@ where w.state = 'failed' and o.status in ('new', 'paid', 'held')
   and not exists (select from cloudsales.waybill l where l.order_id = w.order_id and l.parcel = w.parcel and l.state not in ('failed', 'cancelled'))
 group by w.courier
 
+-- step: telling_late
+-- one that waits for a file is given the time that the settings give it
+select '' as subject, count(*) as count, min(noted_at) as since, '' as detail
+from cloudsales.happening
+where noted_at < :now - cast(:waits as interval) - case when reason = 'file_missing' then cast(:attach_wait as interval) else interval '0' end
+having count(*) > 0
+
 -- step: message_unknown
 select '' as subject, count(*) as count, min(created_at) as since, '' as detail from personal.message where state = 'unknown' having count(*) > 0
 

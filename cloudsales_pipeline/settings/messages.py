@@ -92,9 +92,6 @@ class MessageSettings(Section):
     )
     sms_fold: bool = Field(default=True, description="Letters without diacritics: 160 characters an SMS instead of 70.")
     sms_segments: Annotated[int, Field(ge=1, le=20)] = Field(default=3, description="A longer SMS is not sent.")
-    tracking: dict[Name, Annotated[str, Field(pattern=r"^https?://[^\s{}]*\{number\}[^\s{}]*$", max_length=200)]] = Field(
-        default={}, description="By courier: the address of its page for a parcel, {number} in it."
-    )
 
     email_url_env: str | None = Field(
         default=None, description="The variable with the mail server's address: mailtos://user:password@host."

@@ -41,6 +41,7 @@ FindingKind = Literal[
     "waybill_late",
     "waybill_unclear",
     "waybill_failed",
+    "telling_late",
     "message_unknown",
     "message_dead",
     "message_late",

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from cloudsales_pipeline.simulator.couriers_state import FAN_CLIENT, Couriers, Parcel, label_pdf
 
 BUCHAREST = ZoneInfo("Europe/Bucharest")
+WHOLE_ORDER = ""  # the field of a complaint that is told by a message alone
 SERVICES = frozenset({"Standard", "Cont Colector", "FANbox", "FANbox Cont Colector", "Express Loco 2H"})
 OPERATIONS = {
     ("POST", "/login"): "sign_in",
@@ -71,6 +72,8 @@ def _create(couriers: Couriers, body: bytes) -> Response:
     if str(order.get("clientId")) != FAN_CLIENT:
         return _fail("Invalid clientId")
     if errors := couriers.complaint("fan") or _errors(info, recipient):
+        if whole := errors.get(WHOLE_ORDER):
+            return _fail(whole)
         return JSONResponse({"response": [{"awbNumber": None, "success": False, "errors": errors}]})
     reference = str(info.get("content", "")).split(" ")[0]
     parcel = couriers.add("fan", reference, shipment, cost=round(14.5 + 1.2 * info["weight"], 2))
@@ -120,9 +123,10 @@ def _report(couriers: Couriers, request: Request) -> Response:
     if not of_day:
         return _fail("No data")
     size = min(int(query.get("perPage", "10")), couriers.page_size)
-    start = (int(query.get("page", "1")) - 1) * size
-    rows = [_row(parcel) for parcel in of_day[start : start + size]]
-    paging = {"total": len(of_day), "perPage": size, "currentPage": start // size + 1}
+    start = 0 if couriers.report == "stuck" else (int(query.get("page", "1")) - 1) * size
+    told = of_day[:-1] if couriers.report == "short" else of_day
+    rows = [_row(parcel) for parcel in told[start : start + size]]
+    paging = {"total": None if couriers.report == "untold" else len(of_day), "perPage": size, "currentPage": start // size + 1}
     return JSONResponse({"status": "success", "data": rows, **paging})
 
 
@@ -136,7 +140,7 @@ def _cancel(couriers: Couriers, request: Request) -> Response:
     if parcel is None or parcel.cancelled:
         return _fail("AWB inexistent sau sters anterior")
     if not couriers.cancel(parcel):
-        return _fail("AWB-ul a fost preluat si nu mai poate fi modificat")
+        return _fail("AWB-ul a fost preluat și nu mai poate fi șters")
     return JSONResponse({"status": "success", "message": "AWB sters"})
 
 

@@ -75,6 +75,8 @@ class Couriers:
     Attributes:
         faults: strikes by operation: `fan.create`, `sameday.label` and so on; see `couriers.OPERATIONS`.
         sign_ins: how often each courier was signed in to.
+        report: what is wrong with FAN's report of a day: `short` (its last row is missing, though its total counts it), `untold`
+            (no total), `stuck` (every page is the first).
         page_size: at most so many rows in a page of FAN's report and of Sameday's changes.
     """
 
@@ -88,6 +90,7 @@ class Couriers:
         self.faults = FaultPlan()
         self.sign_ins: Counter[str] = Counter()
         self.page_size = 500
+        self.report: Literal["", "short", "untold", "stuck"] = ""
         self._parcels: list[Parcel] = []
         self._tokens: dict[str, tuple[CourierKind, datetime]] = {}
         self._complaints: dict[CourierKind, deque[dict[str, Any]]] = {"fan": deque(), "sameday": deque()}

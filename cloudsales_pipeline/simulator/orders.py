@@ -192,7 +192,7 @@ def _address(chance: random.Random, method: str) -> dict[str, Any]:
         "county": county,
         "postal_code": postal_code,
         "country": "RO",
-        "locker_id": f"LCK{chance.randint(100, 999)}" if method == "locker" else None,
+        "locker_id": str(chance.randint(100, 999)) if method == "locker" else None,
     }
 
 

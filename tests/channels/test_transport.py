@@ -484,3 +484,28 @@ def test_closing_ends_a_call_that_waits_in_another_thread() -> None:
                 waiting.result(timeout=10)
             assert time.monotonic() - began < 5
         assert server.count == 1
+
+
+def test_a_call_may_carry_its_own_headers_and_a_form_and_keeps_the_headers_within_its_own_server() -> None:
+    moved = raw("HTTP/1.1 302 Found\nLocation: /elsewhere\nContent-Length: 0")
+    with scripted(GOOD, moved, GOOD) as server:
+        channel = transport(server.url)
+        fields = [("to[name]", "Ștefan & fiii"), ("weight", "0.5")]
+        channel.call("POST", "/orders", operation="order", form=fields, headers={"X-Auth": "t1"}, decode=as_json)
+        channel.call("GET", "/things", operation="get", headers={"X-Auth": "t2"}, decode=as_json)
+        order, _, followed = server.requests
+    assert b"content-type: application/x-www-form-urlencoded" in order.lower()
+    assert order.endswith(b"to%5Bname%5D=%C8%98tefan+%26+fiii&weight=0.5")
+    assert followed.startswith(b"GET /elsewhere")
+    assert b"x-auth: t2" in followed.lower()
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_f08_a_503_after_which_we_should_wait_may_still_have_been_done(method: str) -> None:
+    with scripted(answer(503, Retry_After="600")) as server:
+        channel = transport(server.url)
+        with pytest.raises(OutcomeUnknownError):
+            channel.call(method, "/orders", operation="order", decode=as_json)
+        with pytest.raises(RateLimitedError):
+            get(channel)
+    assert server.count == 1

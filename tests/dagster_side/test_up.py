@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from cloudsales_pipeline.database import migrate
+from cloudsales_pipeline.database.engine import create_engine
 from tests.conftest import ROOT
 
 COMMAND = [sys.executable, "-c", "from cloudsales_pipeline.cli import main; main()"]
@@ -71,9 +73,22 @@ def _wait_for(text: str, log: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.2)
 
 
+def _wait_for_the_daemon(database_url: URL) -> None:
+    """Wait for the sign of life that its sensor operators_told leaves."""
+    engine, deadline = create_engine(database_url), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            if connection.scalar(sa.text("select count(*) from cloudsales.process_seen where process = 'daemon'")):
+                break
+        time.sleep(0.5)
+    else:
+        pytest.fail("the sensor operators_told has not ticked")
+    engine.dispose()
+
+
 @pytest.mark.timeout(180)
 def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
-    environment: dict[str, str], port: int, tmp_path: Path
+    environment: dict[str, str], database_url: URL, port: int, tmp_path: Path
 ) -> None:
     log = tmp_path / "up.log"
     with _up(environment, port, log) as process:
@@ -96,6 +111,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             ("invoices",): "documents",
             ("waybills",): "documents",
             ("messages",): "messages",
+            ("what_waits",): "operations",
         }
         told = _ask(port, SWITCHES)
         states = {sensor["name"]: sensor["sensorState"]["status"] for sensor in told["sensorsOrError"]["results"]}
@@ -112,6 +128,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
             "messages_due",
             "stock_watch",
             "run_failures",
+            "operators_told",
         }
         assert told["partitions"]["partitionKeys"] == ["fashionup"]
 
@@ -127,6 +144,7 @@ def test_up_shows_the_flow_with_its_sensors_on_and_ends_cleanly_on_sigterm(
         assert second.returncode == 1
         assert second.stderr.startswith(f"error: Port {port} on 127.0.0.1 can't be used: Address already in use. Next:")
 
+        _wait_for_the_daemon(database_url)
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) == 0
     assert log.read_text(errors="replace").endswith("Ended.\n")

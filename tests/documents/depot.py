@@ -50,6 +50,7 @@ class Depot:
         self.offers_since = False
         self.away = False
         self.closed = 0
+        self.before_label: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
 
     def create(self, shipment: Shipment) -> Created:
@@ -78,6 +79,7 @@ class Depot:
         return Created(number=numbers[0], barcodes=(f"{numbers[0]}001",)) if numbers else None
 
     def label(self, number: str) -> bytes:
+        self.before_label()
         answer = self.labels.get(number, PDF)
         if isinstance(answer, Exception):
             raise answer

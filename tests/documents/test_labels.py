@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Engine
@@ -13,7 +14,7 @@ from cloudsales_pipeline.orders.people import person
 from cloudsales_pipeline.orders.privacy import erase, export
 from cloudsales_pipeline.outbox.files import read_file
 from cloudsales_pipeline.settings import Settings
-from tests.documents.depot import PDF, Depot, intended, with_couriers
+from tests.documents.depot import BY_FAN, PDF, Depot, intended, with_couriers
 from tests.documents.office import quarantined
 from tests.orders.market import line, market, order
 from tests.stock.shelf import rows
@@ -47,6 +48,19 @@ def test_missing_labels_are_fetched_once_and_one_that_is_no_pdf_holds_up_no_othe
     assert quarantined(engine) == [("FO12", "label_refused")]
     tries = [fetch_due(engine, made, {"fan": fan}, now=NOW + timedelta(days=day)).refused for day in range(1, 12)]
     assert sum(tries) == 6, "given up after eight"
+
+
+def test_labels_of_several_couriers_at_once_are_all_counted(engine: Engine, settings: Settings) -> None:
+    market(engine, {"R-1": 30})
+    other = BY_FAN | {"courier": "sameday", "when": "quantity == 2", "name": "two pieces"}
+    made = with_couriers(settings, other, BY_FAN, names=("fan", "sameday"))
+    intended(engine, made, *[order(f"FO{n}", line("R-1", 1 + n % 2), minutes=n) for n in range(6)])
+    both, together = {"fan": Depot(), "sameday": Depot("S")}, threading.Barrier(2)
+    make_due(engine, made, both, now=NOW)
+    for depot in both.values():
+        depot.before_label = lambda: together.wait(20)
+    assert fetch_due(engine, made, both, now=NOW).labelled == 6
+    assert sum(kept for *_, kept in rows(engine, LABELS)) == 6
 
 
 def test_a_courier_that_is_away_costs_a_label_no_attempt(engine: Engine, settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,28 @@ def test_a_logo_that_is_none_stands_in_quarantine_and_the_invoice_is_made_withou
     issued(engine, 1)
     assert make_missing(engine, broken) == 1
     assert quarantined(engine) == [("company.logo", "logo_unusable")]
+
+
+def test_a_logo_of_50_mb_is_refused_without_being_read_whole_and_its_row_closes_when_it_is_mended(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    from tests.documents.test_pdf import png
+
+    logo = tmp_path / "logo.png"
+    with logo.open("wb") as file:
+        file.truncate(50_000_000)
+    made = settings.model_copy(update={"company": settings.company.model_copy(update={"logo": logo})})
+    issued(engine, 1)
+    tracemalloc.start()
+    assert make_missing(engine, made) == 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+    assert quarantined(engine) == [("company.logo", "logo_unusable")]
+    with engine.connect() as connection:
+        why = connection.execute(sa.text("select detail ->> 'why' from cloudsales.quarantine")).scalar_one()
+    assert "the logo has more than 2 MB" in why
+    logo.write_bytes(png())
+    issued(engine, 2)
+    assert make_missing(engine, made) == 1
+    assert quarantined(engine) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cloudsales_pipeline.documents.pdf import WORDS, check_logo, pictures, read_logo, render
+from cloudsales_pipeline.documents.pdf import WORDS, check_logo, data_of, pictures, read_logo, render
 from cloudsales_pipeline.errors import InputError, SettingsError
 from tests.documents.test_building import invoice, line, order
 from tests.documents.test_ubl import MIXED, storno
@@ -96,3 +96,27 @@ def test_a_logo_of_50_megabytes_is_refused_without_reading_it(tmp_path: Path) ->
         read_logo(huge)
     with pytest.raises(SettingsError, match="FileNotFoundError"):
         read_logo(tmp_path / "none.png")
+
+
+def test_the_unit_price_stands_without_vat_and_times_the_pieces_is_the_line() -> None:
+    """Fiscal Code, article 319 (20) i; before the line's discount, on a storno too."""
+    for content in (invoice(MIXED), storno(invoice(MIXED))):
+        told = text_of(render(content, logo=None))[0]
+        assert "247,9250" in told  # 2 × 247.925 = 495.85
+        assert "17,4300" in told  # 3 × 17.43 less 5.00 of discount = 47.29
+        assert "bucata 299,99 cu TVA" in told
+        assert "bucata 0,07" not in told  # of one piece the line says it
+
+
+def test_a_name_without_spaces_does_not_run_over_the_amounts_and_what_no_font_has_is_left_out() -> None:
+    from msgspec.structs import replace
+
+    odd = replace(line(1, "10"), name="NUMEFOARTELUNG" * 20)
+    with_emoji = replace(line(2, "10"), name="Rochie \N{DRESS} de\x07 seară\n\u00a0nouă #let x = 1 $y$ \\ <b>")
+    data = data_of(invoice(order(odd, with_emoji)), None)
+    assert max(len(part) for part in data["rows"][0][1]["name"].split("\u200b")) == 24
+    assert data["rows"][1][1]["name"] == "Rochie de seară nouă #let x = 1 $y$ \\ <b>"
+    told = text_of(render(invoice(order(odd, with_emoji)), logo=None))[0]
+    assert "#let x = 1 $y$ \\ <b>" in told  # text is text: nothing in it is run (F-45)
+    assert "12,10" not in told
+    assert "10,00" in told

@@ -11,8 +11,10 @@ from msgspec.structs import replace
 
 from cloudsales_pipeline.documents.facts import MEANINGS, Facts
 from cloudsales_pipeline.documents.rules import CheckedRules, check_rules, decide, judge
+from cloudsales_pipeline.documents.vat import RATES
 from cloudsales_pipeline.errors import SettingsError
 from cloudsales_pipeline.settings.documents import DocumentSettings
+from tests.conftest import ROOT
 
 ORDER = Facts(
     channel="fashionup",
@@ -218,3 +220,12 @@ def test_every_fact_has_a_type_and_a_meaning_and_can_be_asked_for() -> None:
     assert set(MEANINGS) == set(Facts.__struct_fields__)
     for name, (kind, _) in MEANINGS.items():
         rules(asks[kind].format(name))
+
+
+def test_the_page_for_users_tells_every_fact_with_its_meaning() -> None:
+    page = (ROOT / "docs" / "documents.md").read_text(encoding="utf-8")
+    words = {"text": "text", "number": "number", "yes_or_no": "yes or no", "texts": "list of texts"}
+    for name, (kind, meaning) in MEANINGS.items():
+        assert f"| `{name}` | {words[kind]} | {meaning} |" in page
+    for rates in RATES:
+        assert f"| {rates.since.isoformat()} | {rates.standard} % |" in page

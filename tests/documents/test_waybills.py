@@ -19,8 +19,11 @@ from sqlalchemy.engine import URL, Engine
 from cloudsales_pipeline.channels.port import Address
 from cloudsales_pipeline.documents.couriers.port import Created, Shipment
 from cloudsales_pipeline.documents.issuing import issue_one
+from cloudsales_pipeline.documents.labels import fetch_due
+from cloudsales_pipeline.documents.tracking import track_due
 from cloudsales_pipeline.documents.waybill_desk import desk
-from cloudsales_pipeline.documents.waybills import make_due
+from cloudsales_pipeline.documents.waybills import WaybillResult, due_now, make_due
+from cloudsales_pipeline.errors import SettingsError
 from cloudsales_pipeline.orders.life import cancel_here
 from cloudsales_pipeline.settings import Settings
 from tests.documents.depot import (
@@ -85,7 +88,7 @@ def test_f08_an_error_after_the_work_is_looked_up_and_never_made_twice(engine: E
     made, fan = with_couriers(settings), Depot(faults=[answers_500_after_the_work])
     intended(engine, made, order("FO1", line("R-1")))
     assert make_due(engine, made, {"fan": fan}, now=NOW).unknown == 1
-    assert make_due(engine, made, {"fan": fan}, now=after(minutes=1)) == type(make_due(engine, made, {}, now=after(minutes=1)))()
+    assert make_due(engine, made, {"fan": fan}, now=after(minutes=1)) == WaybillResult()
     assert (waybills(engine), fan.looked_up) == ([("fashionup/FO1/1", "unknown", None)], [])
     assert make_due(engine, made, {"fan": fan}, now=after(minutes=6)).found == 1
     assert waybills(engine) == [("fashionup/FO1/1", "created", "F1")]
@@ -154,13 +157,47 @@ def test_a_courier_that_the_settings_lack_holds_only_its_own_and_is_healed_by_th
     other = BY_FAN | {"courier": "sameday", "when": "total > 150", "name": "dear ones"}
     both = with_couriers(settings, other, BY_FAN, names=("fan", "sameday"))
     intended(engine, both, order("FO1", line("R-1", 2)), order("FO2", line("R-1"), minutes=1))
-    fan, sameday = Depot(), Depot("S")
+    depots = {"fan": Depot(), "sameday": Depot("S")}
     less = both.model_copy(update={"couriers": {"fan": both.couriers["fan"]}})
-    result = make_due(engine, less, {"fan": fan, "sameday": sameday}, now=NOW)
-    assert (result.created, list(result.complaints)) == (1, ["sameday"])
+    result = make_due(engine, less, depots.__getitem__, now=NOW)
+    assert (result.created, list(result.complaints), depots["fan"].closed) == (1, ["sameday"], 1)
     assert quarantined(engine) == [("couriers.sameday", "courier_not_set_up")]
-    assert make_due(engine, both, {"fan": fan, "sameday": sameday}, now=NOW).created == 1
+
+    def no_password(name: str) -> Depot:
+        raise SettingsError(f"{name} has no password")
+
+    assert make_due(engine, both, no_password, now=NOW).complaints == {"sameday": "sameday has no password"}
+    assert make_due(engine, both, depots.__getitem__, now=NOW).created == 1
     assert (quarantined(engine), waybills(engine)[0][1:]) == ([], ("created", "S1"))
+
+
+def test_a_sensor_is_told_what_a_run_would_find_and_no_more(engine: Engine, settings: Settings) -> None:
+    """What waits for a courier that rests, or that the settings lack, starts no run every few seconds."""
+    market(engine, {"R-1": 3})
+    made, fan = with_couriers(settings), Depot(faults=[is_away])
+
+    def due(settings: Settings = made, **span: float) -> list[str]:
+        with engine.connect() as connection:
+            return [name for name, there in due_now(connection, settings, now=after(**span)).items() if there]
+
+    assert due() == []
+    intended(engine, made, order("FO1", line("R-1")))
+    assert due() == ["waybills"]
+    none = made.model_copy(update={"couriers": {}})
+    assert due(none) == ["waybills"]
+    make_due(engine, none, {}, now=NOW)
+    assert (due(none), due(none, minutes=6)) == ([], ["waybills"])
+    make_due(engine, made, {"fan": fan}, now=after(minutes=6))
+    assert (due(minutes=6), due(minutes=8)) == ([], ["waybills"])
+    make_due(engine, made, {"fan": fan}, now=after(minutes=8))
+    assert due(minutes=8) == ["labels", "tracking"]
+    fetch_due(engine, made, {"fan": fan}, now=after(minutes=8))
+    track_due(engine, made, {"fan": fan}, now=after(minutes=8))
+    assert (due(minutes=22), due(minutes=23)) == ([], ["tracking"])
+    cancel_here(engine, "fashionup", "FO1")
+    assert due(minutes=9) == ["waybills"]
+    make_due(engine, made, {"fan": fan}, now=after(minutes=9))
+    assert due(days=1) == []
 
 
 def test_a_buyer_without_a_street_fails_and_nobody_is_called(engine: Engine, settings: Settings) -> None:
@@ -299,18 +336,32 @@ def test_f24_a_maker_killed_at_any_step_leaves_each_parcel_its_one_waybill(
     def work(mine: Engine) -> None:
         assert make_due(mine, made, {"fan": fan}, now=NOW).created <= 1
 
+    def due(place: int) -> None:
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text("update cloudsales.waybill set due_at = :now where reference = :name"),
+                {"now": NOW, "name": f"fashionup/FO{place}/1"},
+            )
+
     names: list[str] = []
-    intended(engine, made, order("FO0", line("R-1")))
+    intended(engine, made, *[order(f"FO{n}", line("R-1"), minutes=n) for n in range(60)])
+    with engine.begin() as connection:
+        connection.execute(sa.text("update cloudsales.waybill set due_at = 'infinity'"))
+    due(0)
     for step in killed_at_each_step(database_url, work, also=also, told=names):
-        make_due(engine, made, {"fan": fan}, now=after(minutes=10))
-        assert rows(engine, "select distinct state from cloudsales.waybill") == [("created",)]
-        intended(engine, made, order(f"FO{step}", line("R-1"), minutes=step))
-    orders = len(rows(engine, "select 1 from cloudsales.sales_order"))
+        until = time.monotonic() + 20
+        while time.monotonic() < until:  # until the server has noticed that its client is gone
+            make_due(engine, made, {"fan": fan}, now=after(minutes=10))
+            if not rows(engine, "select 1 from cloudsales.waybill where state <> 'created' and due_at < 'infinity'"):
+                break
+            time.sleep(0.05)
+        due(step)
+    ended = len(names) + 1
     assert {"before the work", "after the work", "before COMMIT", "after COMMIT"} <= set(names)
-    assert (orders, [len(numbers) for numbers in fan.numbers().values()]) == (len(names) + 1, [1] * orders)
-    assert {state for _, state, _ in waybills(engine)} == {"created"}
-    assert levels(engine) == {("CENTRAL", "R-1"): (60 - orders, 0)}
-    assert len(told(engine, "waybill_created")) == orders
+    assert sorted(map(len, fan.numbers().values())) == [1] * ended
+    assert [state for _, state, _ in waybills(engine)].count("created") == ended
+    assert levels(engine) == {("CENTRAL", "R-1"): (60 - ended, 60 - ended)}
+    assert len(told(engine, "waybill_created")) == ended
 
 
 def test_two_makers_at_once_make_each_parcel_once_and_a_slow_courier_holds_up_no_other(

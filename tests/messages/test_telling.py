@@ -12,6 +12,7 @@ from cloudsales_pipeline.messages.telling import tell
 from cloudsales_pipeline.orders.people import person
 from cloudsales_pipeline.orders.privacy import erase
 from cloudsales_pipeline.settings import Settings
+from cloudsales_pipeline.settings.documents import CourierSettings
 from tests.messages.shop import happenings, messages, moves, telling, texts, told, waybill
 from tests.orders.market import line, market, order, receive
 from tests.stock.shelf import rows
@@ -154,7 +155,10 @@ def test_an_order_of_two_parcels_is_delivered_with_the_second(engine: Engine, se
 
 
 def test_a_second_waybill_is_told_again_with_its_number_and_the_first_no_more(engine: Engine, settings: Settings) -> None:
-    shop = telling(engine, settings, {"on": "waybill_issued"}, tracking={"sameday": "https://sameday.example/#awb={number}"})
+    account = {"kind": "sameday", "url": "http://127.0.0.1:9", "user_env": "U", "password_env": "P"}
+    page = {"tracking_url": "https://sameday.example/#awb={number}"}
+    carriers = {"sameday": CourierSettings.model_validate({**account, **page})}
+    shop = telling(engine, settings, {"on": "waybill_issued"}).model_copy(update={"couriers": carriers})
     market(engine, {"R-1": 5})
     receive(engine, order("FO1", line("R-1")))
     waybill(engine, "FO1", "created", number="A 1")

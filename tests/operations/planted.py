@@ -239,26 +239,33 @@ CASES = (
         "courier_silent",
         "insert into cloudsales.courier_standing (courier, failing_since, failure) values ('fan', now() - interval '31 minutes', 'CourierAwayError')",
         "fan", "now", 1, "The courier fan does not answer",
-        "cloudsales run issue_documents", "update cloudsales.courier_standing set failing_since = null",
+        "cloudsales waybills make", "update cloudsales.courier_standing set failing_since = null",
     ),
     Case(
         "waybill_late",
         WAYBILL.format("fashionup/FO-1/1", "intended"),
         "fan", "now", 1, "Waybills that fan has not made in time: 1",
-        "cloudsales run issue_documents", "update cloudsales.waybill set state = 'created', number = '2000'",
+        "cloudsales waybills make", "update cloudsales.waybill set state = 'created', number = '2000'",
     ),
     Case(
         "waybill_unclear",
         WAYBILL.format("fashionup/FO-1/1", "unknown"),
         "fan", "now", 1, "Waybills of fan of which nobody knows whether they exist: 1",
-        "cloudsales verify", "update cloudsales.waybill set state = 'created', number = '2000'",
+        "cloudsales waybills list --state unknown", "update cloudsales.waybill set state = 'created', number = '2000'",
     ),
     Case(
         "waybill_failed",
         WAYBILL.format("fashionup/FO-1/1", "failed"),
         "fan", "now", 1, "Waybills that fan refused: 1",
-        "cloudsales verify",
+        "cloudsales waybills list --state failed",
         WAYBILL.format("fashionup/FO-1/1/2", "intended").replace("interval '2 hours'", "interval '1 minute'"),
+    ),
+    Case(
+        "telling_late",
+        f"insert into cloudsales.happening (order_id, event, noted_at, reason) select {ORDER}, 'paid', now() - interval '20 minutes', r"
+        " from unnest(array['template_failed', 'file_missing']) r",
+        "", "now", 1, "Things that customers should have been told and were not: 1",
+        "cloudsales messages tell", "delete from cloudsales.happening",
     ),
     Case(
         "message_unknown", MESSAGE.format("unknown"),

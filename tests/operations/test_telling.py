@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, time, timedelta
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +15,9 @@ from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.database.engine import run_script
 from cloudsales_pipeline.operations.telling import Told, tell_operators
-from cloudsales_pipeline.settings import OperatorSettings, Settings
+from cloudsales_pipeline.outbox.sending import send_due
+from cloudsales_pipeline.settings import MessageSettings, OperatorSettings, Settings
+from cloudsales_pipeline.simulator.mail import mail_server
 from tests.operations.planted import BASE, CASES
 
 ZONE = ZoneInfo("Europe/Bucharest")
@@ -142,7 +146,7 @@ def test_a_digest_goes_out_once_a_day_also_on_the_days_on_which_the_clock_is_cha
     early_settings = watched.model_copy(update={"operators": early})
     sent: list[str] = []
     for first in (datetime(2027, 3, 27, 20, tzinfo=UTC), datetime(2027, 10, 30, 20, tzinfo=UTC)):
-        for step in range(0, 36 * 60, 15):  # every quarter of an hour, over the night of 28 March, and of 31 October
+        for step in range(0, 36 * 60, 30):  # every half hour, over the night of 28 March, and of 31 October
             now = first + timedelta(minutes=step)
             if now.astimezone(ZONE).hour in (2, 3, 4):
                 sent += [f"{now.astimezone(ZONE):%d %H:%M}"] if tell_operators(engine, early_settings, now=now).digest else []
@@ -178,6 +182,22 @@ def test_each_operator_gets_a_mail_and_each_telephone_a_short_message(
         html = connection.scalar(sa.text("select body_html from personal.message where event = 'digest' limit 1"))
     assert texts == ["CloudSales: Rulări eșuate ale close_day de la ultima reușită: 1 - cloudsales status"]
     assert "<h3>În așteptare: Comenzi</h3><ul><li>Comenzi la care trebuie să se uite cineva: 1<br><code>din " in html
+
+
+def test_an_alert_leaves_by_the_outbox_as_a_mail_of_one_subject_line_with_text_and_html(
+    engine: Engine, owner_engine: Engine, watched: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql(owner_engine, BASE + FAILED)
+    assert tell_operators(engine, watched, now=at(0)).alerted == 1
+    with mail_server() as box:
+        monkeypatch.setenv("TEST_SMTP_URL", box.url)
+        ways = MessageSettings(email_url_env="TEST_SMTP_URL")
+        assert [send_due(engine, ways, seconds=10).sent for _ in range(2)] == [1, 0]
+        mail = message_from_bytes(box.mails[0][1], policy=default)
+    assert mail["To"] == "operator@magazin.ro"
+    assert mail["Subject"] == "CloudSales: Runs of close_day that failed since it last succeeded: 1"
+    assert "cloudsales run close_day" in mail.get_body(("plain",)).get_content()
+    assert "<code>since 2026-11-20 02:00: cloudsales run close_day</code>" in mail.get_body(("html",)).get_content()
 
 
 def test_where_nobody_is_named_nothing_is_written(engine: Engine, owner_engine: Engine, watched: Settings) -> None:

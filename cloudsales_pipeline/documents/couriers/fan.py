@@ -42,7 +42,9 @@ REPORT_PAGE = 100
 REPORT_PAGES = 200
 DAYS_BACK = 14  # of reports that a look-up reads
 CONTENT = 100
-GONE = re.compile(r"st[eo]rs|anulat|deleted|not found|nu exist|inexistent", re.IGNORECASE)
+GONE = re.compile(r"sters|anulat|deleted|not found|nu exist|nu a fost gasit|inexistent", re.IGNORECASE)
+# What can't be deleted is not gone, although the same word says so.
+CANT = re.compile(r"\bnu (mai |se )*(poate|pot)\b|\bnu a fost (sters|anulat)|can ?not|can't|unable|imposibil", re.IGNORECASE)
 EMPTY_DAY = re.compile(r"no data|without data|fara date|nu exista date", re.IGNORECASE)
 SIGNED_OUT = re.compile(r"unauth|token", re.IGNORECASE)
 UNSURE = re.compile(r"server error|internal|timeout|timed out|try again|incercati", re.IGNORECASE)
@@ -125,13 +127,13 @@ class Fan:
 
         A report that is not whole says nothing: then it can't be said now. Deleted waybills are not in it.
         """
-        today = self._now().astimezone(BUCHAREST).date()
+        wanted, today = texts.reference(reference).casefold(), self._now().astimezone(BUCHAREST).date()
         if today - day > timedelta(days=DAYS_BACK):
             message = f"{self._name}: reports of more than {DAYS_BACK} days back are not read."
             raise CourierAwayError(message, reason="too_old", next_step="look on FAN's own pages, then tell the waybill")
         for back in range(max((today - day).days, 0) + 1):
             for info in self._report(today - timedelta(days=back)):
-                if _reference(info) == reference and (number := texts.number_of(info.get("awbNumber"))):
+                if _reference(info) == wanted and (number := texts.number_of(info.get("awbNumber"))):
                     return Created(number=number, barcodes=(number,), cost=texts.money(info.get("cost")))
         return None
 
@@ -180,8 +182,12 @@ class Fan:
             answer = self._session.call(
                 "DELETE", "/awb", operation="deleteWaybill", query=query, decode=lambda raw: decoded(raw, _Report)
             ).value
-        if answer.status == "success" or GONE.search(str(answer.message)):
+        said = texts.plain(str(answer.message))
+        if answer.status == "success" or (GONE.search(said) and not CANT.search(said)):
             return
+        if CANT.search(said):
+            step = "ask for the parcel's return instead"
+            raise CourierRefusedError(f"{self._name} does not take the waybill back.", reason="on_its_way", next_step=step)
         raise self._failure("a cancellation", answer.message)
 
     def close(self) -> None:
@@ -213,32 +219,43 @@ class Fan:
     def _report(self, day: date) -> Iterator[dict[str, Any]]:
         """`info` of each waybill of a day.
 
+        Whole is a report whose rows are as many as its total says, or, where it says none, that ends in an empty page.
+
         Raises:
             CourierAwayError: it did not come whole.
         """
-        seen = 0
+        seen: set[str] = set()
         for page in range(1, REPORT_PAGES + 1):
-            query = [("clientId", self._client), ("date", day.isoformat()), ("perPage", str(REPORT_PAGE)), ("page", str(page))]
-            with outcomes.reading(self._name, "a day's waybills"):
-                answer = self._session.call(
-                    "GET",
-                    "/reports/awb",
-                    operation="listWaybills",
-                    query=query,
-                    decode=lambda raw: decoded(raw, _Report),
-                    expected=frozenset({200, 404}),
-                ).value
-            if answer.status != "success":
-                if page == 1 and EMPTY_DAY.search(str(answer.message)):
-                    return
-                raise self._later("a day's waybills", answer.message)
-            rows = answer.data if isinstance(answer.data, list) else []
-            yield from (row["info"] for row in rows if isinstance(row, dict) and isinstance(row.get("info"), dict))
-            seen += len(rows)
-            if not rows or seen >= _count(answer.total):
+            answer = self._report_page(day, page)
+            rows = _infos(answer.data)
+            yield from rows
+            fresh = {texts.number_of(info.get("awbNumber")) for info in rows} - seen - {""}
+            seen |= fresh
+            total = _count(answer.total)
+            if not rows if total is None else len(seen) >= total:
+                return
+            if not fresh:
                 break
-        if seen < _count(answer.total):
-            raise CourierAwayError(f"{self._name} did not give all of a day's waybills.", reason="report_cut")
+        raise CourierAwayError(f"{self._name} did not give all of a day's waybills.", reason="report_cut")
+
+    def _report_page(self, day: date, page: int) -> _Report:
+        """A page; an empty one where FAN says that the day has no waybills."""
+        query = [("clientId", self._client), ("date", day.isoformat()), ("perPage", str(REPORT_PAGE)), ("page", str(page))]
+        what = "a day's waybills"
+        with outcomes.reading(self._name, what):
+            answer = self._session.call(
+                "GET",
+                "/reports/awb",
+                operation="listWaybills",
+                query=query,
+                decode=lambda raw: decoded(raw, _Report),
+                expected=frozenset({200, 404}),
+            ).value
+        if answer.status == "success":
+            return answer
+        if page == 1 and EMPTY_DAY.search(str(answer.message)):
+            return _Report(total=0)
+        raise self._later(what, answer.message)
 
     def _later(self, what: str, message: object) -> CourierAwayError:
         if SIGNED_OUT.search(str(message)):
@@ -278,7 +295,7 @@ class Fan:
             "cod": float(shipment.cash_on_delivery),
             "declaredValue": 0,
             "payment": "sender",
-            "content": texts.cut(f"{shipment.reference} {shipment.contents}", CONTENT),
+            "content": texts.cut(f"{texts.reference(shipment.reference)} {shipment.contents}", CONTENT),
             "dimensions": {"length": 1, "height": 1, "width": 1},  # nobody here knows them; FAN measures
             "options": [],
         }
@@ -310,8 +327,8 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 def _reference(info: dict[str, Any]) -> str:
-    """The first word of what is said to be in the parcel."""
-    words = str(info.get("content") or "").split()
+    """The first word of what is said to be in the parcel, whatever became of its capitals."""
+    words = str(info.get("content") or "").casefold().split()
     return words[0] if words else ""
 
 
@@ -332,5 +349,10 @@ def _state(code: str) -> ParcelState | None:
     return STATES.get(code) or ("shipped" if re.fullmatch(r"H\d{1,2}", code) else None)
 
 
-def _count(value: object) -> int:
-    return int(str(value)) if str(value).isdecimal() else 0
+def _infos(data: Any) -> list[dict[str, Any]]:
+    rows = data if isinstance(data, list) else []
+    return [row["info"] for row in rows if isinstance(row, dict) and isinstance(row.get("info"), dict)]
+
+
+def _count(value: object) -> int | None:
+    return int(str(value)) if str(value).isdecimal() else None

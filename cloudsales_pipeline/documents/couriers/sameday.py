@@ -17,7 +17,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -164,7 +163,7 @@ class Sameday:
                 "DELETE",
                 path,
                 operation="deleteWaybill",
-                decode=lambda _: None,
+                decode=lambda raw: decoded(raw, object) if raw else None,
                 expected=frozenset({200, 204, MISSING}) | COMPLAINED,
             ).status
         if status in COMPLAINED and not self._is_cancelled(number):
@@ -194,10 +193,11 @@ class Sameday:
 
     def _looked_up(self, reference: str) -> tuple[Created, bool] | None:
         """The waybill under a reference and whether it is cancelled; None: Sameday has no such reference."""
-        answer = self._ask(f"/api/client/awb/{quote(reference, safe='')}", "findWaybill", "a waybill by our reference")
+        wanted = texts.reference(reference)
+        answer = self._ask(f"/api/client/awb/{wanted}", "findWaybill", "a waybill by our reference")
         if answer is None:
             return None
-        number = sameday_fields.number_found(answer, reference)
+        number = sameday_fields.number_found(answer, wanted)
         status = self._ask(f"/api/client/awb/{number}/status", "getWaybill", "a waybill") if number else None
         if not isinstance(status, dict) or not isinstance(status.get("expeditionSummary"), dict):
             message = f"{self._name} did not say which waybill has our reference."

@@ -58,7 +58,7 @@ def order(shipment: Shipment, settings: CourierSettings) -> list[tuple[str, str]
         "thirdPartyPickup": "0",
         "parcels[0][weight]": str(weight),
         "observation": texts.cut(shipment.contents, 200),
-        "clientInternalReference": shipment.reference,
+        "clientInternalReference": texts.reference(shipment.reference),
         "lockerLastMile": _locker(shipment),
         "currency": shipment.currency,
     }

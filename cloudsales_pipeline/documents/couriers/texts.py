@@ -5,6 +5,7 @@ What belongs here: rules that both couriers share, and the refusal of what no co
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
@@ -12,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from cloudsales_pipeline.documents.couriers.port import CourierRefusedError, Shipment
 from cloudsales_pipeline.orders.counties import county_of
 
-REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,49}")
+PLAIN_REFERENCE = re.compile(r"[A-Za-z0-9-]{1,40}")
 NUMBER = re.compile(r"[A-Za-z0-9]{1,40}")  # of a waybill: it goes into paths and file names
 NATIONAL_PHONE = re.compile(r"0[237]\d{8}")
 SECTOR = re.compile(r"\bsect(?:or|orul)?\.?\s*([1-6])\b", re.IGNORECASE)
@@ -23,6 +24,24 @@ def plain(text: str) -> str:
     """Without accents: couriers' lists of counties and towns have none."""
     parts = unicodedata.normalize("NFD", text)
     return "".join(letter for letter in parts if not unicodedata.combining(letter))
+
+
+def reference(ours: str) -> str:
+    """Our reference as a courier gets it: one word of at most 40 letters, digits and hyphens.
+
+    A channel's order number is in it, and may hold anything. Slashes and dots would end a path's part at some servers, and a
+    space the word that FAN's report is searched for. What had to be changed ends in `_` and a checksum of the whole, so that no
+    two of ours become one.
+
+    Raises:
+        ValueError: an empty one.
+    """
+    if not ours.strip():
+        raise ValueError("a waybill needs a reference")
+    if PLAIN_REFERENCE.fullmatch(ours):
+        return ours
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", plain(ours)).strip("-")[:31]
+    return f"{readable}_{hashlib.blake2b(ours.encode(), digest_size=4).hexdigest()}"
 
 
 def cut(text: str, longest: int) -> str:
@@ -80,11 +99,8 @@ def check(shipment: Shipment) -> None:
     """What must hold before any courier is asked.
 
     Raises:
-        ValueError: a reference that is none of ours.
         CourierRefusedError: name_invalid, address_invalid, weight_invalid, cash_on_delivery.
     """
-    if not REFERENCE.fullmatch(shipment.reference):
-        raise ValueError("a reference has 1 to 50 letters, digits, dots, slashes or hyphens")
     if not cut(shipment.name, 100):
         raise refused("name_invalid", "the parcel has no recipient", "correct it in the order")
     if not shipment.address.locker_id and not cut(shipment.address.street, 250):

@@ -66,8 +66,9 @@ def test_what_is_not_on_its_way_is_taken_back_once_or_twice_and_then_not_found(e
 def test_what_is_on_its_way_is_not_taken_back(either: Office) -> None:
     number = either.courier.create(SHIPMENT).number
     either.state.advance(number, "shipped")
-    with pytest.raises(CourierRefusedError):
+    with pytest.raises(CourierRefusedError) as refused:
         either.courier.cancel(number)
+    assert refused.value.reason == "on_its_way"
     assert either.state.made()[0].state == "shipped"
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
 
 from cloudsales_pipeline.documents.couriers.port import (
     CourierAwayError,
@@ -158,6 +162,26 @@ def test_a_couriers_complaint_becomes_a_reason_and_its_words_go_nowhere(either: 
 
 
 @pytest.mark.parametrize(
+    ("message", "expected", "reason"),
+    [
+        ("Invalid clientId", CourierRefusedError, "account_wrong"),
+        ("Token expirat", CourierAwayError, "signed_out"),
+        ("Server error, Ștefania", CourierUnclearError, None),
+    ],
+)
+def test_fans_failure_by_a_message_alone_is_read_with_care(
+    fan: Office, message: str, expected: type[CourierError], reason: str | None
+) -> None:
+    fan.state.complain("fan", {"": message})
+    with pytest.raises(expected) as error:
+        fan.courier.create(SHIPMENT)
+    assert getattr(error.value, "reason", None) == reason
+    assert no_secret(error.value)
+    fan.courier.create(SHIPMENT)
+    assert fan.state.sign_ins["fan"] == (2 if reason == "signed_out" else 1)
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"phone": "123"}, "phone_invalid"),
@@ -253,16 +277,37 @@ def test_a_look_up_that_fails_never_says_that_there_is_none(either: Office, faul
         either.courier.find_by_reference("CS-17-1", either.today())
 
 
-def test_a_report_of_fans_that_ends_early_never_says_that_there_is_none(fan: Office) -> None:
+@pytest.mark.parametrize("wrong", ["short", "stuck"])
+def test_a_report_of_fans_that_is_not_whole_never_says_that_there_is_none(fan: Office, wrong: Any) -> None:
+    for place in range(5):
+        fan.courier.create(changed(reference=f"CS-{place}"))
+    fan.state.page_size, fan.state.report = 2, wrong
+    with pytest.raises(CourierAwayError) as away:
+        fan.courier.find_by_reference("CS-4", fan.today())
+    assert away.value.reason == "report_cut"
+    assert fan.courier.find_by_reference("CS-1", fan.today()) is not None
+
+
+def test_a_report_of_fans_without_a_total_is_read_to_an_empty_page(fan: Office) -> None:
+    for place in range(4):
+        fan.courier.create(changed(reference=f"CS-{place}"))
+    fan.state.page_size, fan.state.report = 2, "untold"
+    found = fan.courier.find_by_reference("CS-3", fan.today())
+    assert found is not None
+    assert fan.courier.find_by_reference("CS-9", fan.today()) is None
+    assert fan.state.faults.requests["fan.report"] == 2 + 3
+
+
+def test_a_look_up_of_fans_whose_second_page_fails_never_says_that_there_is_none(fan: Office) -> None:
     for place in range(3):
         fan.courier.create(changed(reference=f"CS-{place}"))
-    fan.state.made()[2].asked["info"] = None  # its row can't be read
-    fan.state.page_size = 1
+    fan.state.page_size = 2
+    fan.state.faults.queue("fan.report", Fault.FAILED_AFTER_WORK, after=1, times=5)
     with pytest.raises(CourierAwayError):
         fan.courier.find_by_reference("CS-9", fan.today())
 
 
-@pytest.mark.parametrize("fault", [Fault.FAILED_AFTER_WORK, Fault.STALL, Fault.RESET_AFTER_WORK])
+@pytest.mark.parametrize("fault", [Fault.FAILED_AFTER_WORK, Fault.STALL, Fault.RESET_AFTER_WORK, Fault.HTML_PAGE])
 def test_a_cancellation_whose_answer_is_lost_is_unclear_and_asking_again_settles_it(either: Office, fault: Fault) -> None:
     number = either.courier.create(SHIPMENT).number
     either.state.faults.queue(f"{either.kind}.cancel", fault, seconds=1)
@@ -279,6 +324,30 @@ def test_a_503_that_asks_to_wait_an_hour_is_still_unclear_for_an_order(either: O
     with pytest.raises(CourierAwayError) as away:
         either.courier.label("123")
     assert away.value.retry_at is not None
+
+
+def test_four_threads_that_start_together_sign_in_once_and_make_a_waybill_each(either: Office) -> None:
+    shipments = [changed(reference=f"CS-{place}") for place in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(either.courier.create, shipments))
+    assert sorted(one.number for one in made) == sorted(either.numbers)
+    assert either.state.sign_ins[either.kind] == 1
+
+
+def test_a_courier_that_asks_to_wait_is_left_alone_by_every_process(either: Office, engine: Engine) -> None:
+    first, second = (open_courier("post", either.settings, database=engine, limits=QUICK) for _ in range(2))
+    try:
+        either.state.faults.queue(f"{either.kind}.create", Fault.TOO_MANY, seconds=120)
+        for courier in (first, second):
+            with pytest.raises(CourierAwayError) as away:
+                courier.create(SHIPMENT)
+            assert away.value.reason == "too_many_requests"
+        assert either.state.faults.requests[f"{either.kind}.create"] == 1
+        with engine.connect() as connection:
+            assert connection.execute(sa.text("select channel from cloudsales.channel_pause")).scalars().all() == ["courier post"]
+    finally:
+        first.close()
+        second.close()
 
 
 def no_secret(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from cloudsales_pipeline.documents.couriers import outcomes, sameday_fields, texts
-from cloudsales_pipeline.documents.couriers.fan import STATES, _state
+from cloudsales_pipeline.documents.couriers.fan import CANT, GONE, STATES, _state
 from cloudsales_pipeline.documents.couriers.port import CourierRefusedError
 from cloudsales_pipeline.documents.couriers.registry import open_courier
 from cloudsales_pipeline.documents.couriers.times import instant
@@ -76,6 +76,21 @@ def test_the_simulator_speaks_only_codes_that_the_adapters_know_the_end_of() -> 
         assert sameday_fields._state(str(pairs[-1][0]), pairs[-1][1]) == move
 
 
+@pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        ("AWB inexistent", True),
+        ("AWB-ul a fost sters anterior", True),
+        ("AWB-ul nu a fost gasit", True),
+        ("AWB-ul nu mai poate fi sters", False),
+        ("Expeditia nu a fost anulata", False),
+        ("AWB cannot be deleted", False),
+    ],
+)
+def test_fans_words_for_gone_are_not_its_words_for_cant(said: str, gone: bool) -> None:
+    assert (bool(GONE.search(said)) and not CANT.search(said)) == gone
+
+
 def test_rows_that_cant_be_read_are_left_out_and_the_rest_is_kept() -> None:
     good = {"statusId": 9, "statusDate": "2026-11-24T10:00:00+0200", "parcelAwbNumber": "1ONB7001"}
     rows = [None, {}, {**good, "statusDate": "24.11"}, {**good, "statusId": None}, {**good, "parcelAwbNumber": "001"}, good]
@@ -116,9 +131,22 @@ def test_what_is_no_waybills_number_never_enters_a_path(either: Office, number: 
     assert either.state.faults.requests == {}
 
 
-def test_a_reference_with_a_space_would_not_be_found_again_so_it_is_no_reference(either: Office) -> None:
-    with pytest.raises(ValueError, match="reference"):
-        either.courier.create(changed(reference="CS 17"))
+def test_a_reference_with_slashes_and_spaces_is_one_word_at_the_courier_and_found_by_the_whole(either: Office) -> None:
+    made = [either.courier.create(changed(reference=text)).number for text in ("shop_ro/#FO 1.001ă/1", "shop_ro/#FO/1.001ă/1")]
+    sent = [parcel.reference for parcel in either.state.made()]
+    assert [text.partition("_")[0] for text in sent] == ["shop-ro-FO-1-001a-1"] * 2
+    assert len(set(sent)) == 2
+    found = either.courier.find_by_reference("shop_ro/#FO/1.001ă/1", either.today())
+    assert found is not None
+    assert found.number == made[1]
+    assert either.courier.find_by_reference("shop_ro/#FO 1.001/1", either.today()) is None
+
+
+def test_references_stay_as_they_are_where_they_can_and_within_forty_characters_where_not() -> None:
+    assert texts.reference("CS-17-1") == "CS-17-1"
+    assert len(texts.reference("fashionup/" + "9" * 200 + "/1")) == 40
+    with pytest.raises(ValueError, match="needs a reference"):
+        texts.reference(" ")
 
 
 @pytest.mark.parametrize(
