@@ -184,7 +184,9 @@ def test_an_sms_of_ten_kilobytes_is_not_sent_until_a_person_says_so(engine: Engi
 
 
 @pytest.mark.timeout(30)
-def test_i49_telling_waits_for_an_erasure_under_way_and_then_finds_the_buyer_erased(engine: Engine, settings: Settings) -> None:
+def test_i49_telling_waits_for_an_erasure_under_way_and_then_finds_the_buyer_erased(
+    engine: Engine, owner_engine: Engine, settings: Settings
+) -> None:
     shop = telling(engine, settings, {"on": "order_imported"})
     market(engine, {"R-1": 9})
     receive(engine, order("FO1", line("R-1")))
@@ -195,7 +197,9 @@ def test_i49_telling_waits_for_an_erasure_under_way_and_then_finds_the_buyer_era
         )  # as privacy does, before it looks for messages
         teller.start()
         deadline = time.monotonic() + 10
-        while not rows(engine, "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"):
+        while not rows(
+            owner_engine, "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         erasure.exec_driver_sql("update personal.buyer set name = '(erased)', email = null, erased_at = now()")
