@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -28,6 +28,8 @@ from cloudsales_pipeline.messages.rules import CheckedRules, check_rules, wanted
 from cloudsales_pipeline.messages.writing import Happening, Written, name_of, write
 from cloudsales_pipeline.outbox.messages import Outgoing, enqueue, recipient_digest
 from cloudsales_pipeline.settings import Settings
+
+T = TypeVar("T")
 
 BATCH = 200
 TRIED_AGAIN = timedelta(minutes=10)
@@ -70,15 +72,15 @@ def tell(engine: Engine, settings: Settings, *, now: datetime | None = None, lim
 
     Raises:
         SettingsError: a rule or a template is not usable; nothing was told.
-        DatabaseError: others kept changing the same rows.
+        DatabaseError: the database can't be reached, or others kept changing the same rows.
     """
     rules = check_rules(settings)
     done = TellResult()
-    unit_of_work(engine, lambda connection: _sync(connection, settings))
+    _work(engine, lambda connection: _sync(connection, settings))
     moment = now or datetime.now(UTC)
-    done.withdrawn += unit_of_work(engine, lambda connection: _keep_off(connection, settings, moment))
+    done.withdrawn += _work(engine, lambda connection: _keep_off(connection, settings, moment))
     while limit is None or done.happenings + done.waiting < limit:
-        batch = unit_of_work(engine, lambda connection: _Teller(connection, settings, rules, moment).batch())
+        batch = _work(engine, lambda connection: _Teller(connection, settings, rules, moment).batch())
         done.add(batch)
         if not batch.happenings + batch.waiting:
             break
@@ -92,12 +94,17 @@ def sync_rules(engine: Engine, settings: Settings) -> None:
         SettingsError: a rule or a template is not usable.
     """
     check_rules(settings)
-    unit_of_work(engine, lambda connection: _sync(connection, settings))
+    _work(engine, lambda connection: _sync(connection, settings))
 
 
 def waits_to_be_told(connection: Connection, settings: Settings) -> bool:
     """Whether `tell` has something to do: something happened, or the rules were changed. Cheap, for a sensor."""
     return bool(_run(connection, "happened").scalar_one() or _run(connection, "differs", **_wanted(settings)).scalar_one())
+
+
+def _work(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """A transaction of its own; begun anew where the connection was lost, for what is told is not told again."""
+    return unit_of_work(engine, work, repeatable=True)
 
 
 def _wanted(settings: Settings) -> dict[str, Any]:

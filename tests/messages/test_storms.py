@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 import warnings
 from collections import Counter
@@ -180,3 +181,38 @@ def test_an_sms_of_ten_kilobytes_is_not_sent_until_a_person_says_so(engine: Engi
     assert texts(engine)[0][2] == "a" * 10_000
     (message,) = rows(engine, "select message_id from personal.message")
     assert retry(engine, list(message)) == list(message)
+
+
+@pytest.mark.timeout(30)
+def test_i49_telling_waits_for_an_erasure_under_way_and_then_finds_the_buyer_erased(
+    engine: Engine, owner_engine: Engine, settings: Settings
+) -> None:
+    shop = telling(engine, settings, {"on": "order_imported"})
+    market(engine, {"R-1": 9})
+    receive(engine, order("FO1", line("R-1")))
+    teller = threading.Thread(target=tell, args=(engine, shop))
+    with engine.begin() as erasure:
+        erasure.exec_driver_sql(
+            "select order_id from cloudsales.sales_order for update"
+        )  # as privacy does, before it looks for messages
+        teller.start()
+        deadline = time.monotonic() + 10
+        while not rows(
+            owner_engine, "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        erasure.exec_driver_sql("update personal.buyer set name = '(erased)', email = null, erased_at = now()")
+    teller.join(10)
+    assert rows(engine, "select recipient, reason, body_text from personal.message") == [(None, "erased", "")]
+
+
+def test_what_is_rolled_back_has_not_happened(engine: Engine, settings: Settings) -> None:
+    telling(engine, settings, {"on": "cancelled"})
+    market(engine, {"R-1": 9})
+    receive(engine, order("FO1", line("R-1")))
+    with engine.connect() as connection:
+        connection.exec_driver_sql("update cloudsales.sales_order set status = 'cancelled'")
+        assert connection.exec_driver_sql("select event from cloudsales.happening").scalars().all() == ["cancelled"]
+        connection.rollback()
+    assert happenings(engine) == []
