@@ -85,22 +85,49 @@ def series_settings(settings: Settings, channel: str) -> SeriesSettings:
     return own or settings.documents.series
 
 
-def check_series(settings: Settings) -> None:
-    """A series is of one kind only, on all channels (I-33): else two documents could have the same number.
+KINDS: tuple[Kind, ...] = ("proforma_invoice", "fiscal_invoice", "storno")
+SERIES_ADVICE = "give each kind a series of its own, under documents.series or channels.NAME.documents.series"
+
+
+def series_faults(settings: Settings) -> dict[str, str]:
+    """Channels whose own series is another kind's elsewhere, and what is wrong: a series is of one kind only (I-33).
+
+    Raises:
+        SettingsError: the series of all channels, `documents.series`, are so among themselves.
+    """
+    users: dict[str, str] = {}
+    fault = _clash(settings, "", users)
+    if fault:
+        raise SettingsError(f"{fault}.", next_step=SERIES_ADVICE)
+    own = [name for name, channel in settings.channels.items() if channel.documents.series]
+    found = {name: _clash(settings, name, users) for name in own}
+    return {name: f"{fault}; one of them is channel {name}'s." for name, fault in found.items() if fault}
+
+
+def _clash(settings: Settings, channel: str, users: dict[str, str]) -> str:
+    """What is wrong with a channel's series beside those in `users`, which they join where nothing is."""
+    mine: dict[str, str] = {}
+    for counter, series in (series_of(settings, channel, kind) for kind in KINDS):
+        other = users.get(series) or mine.setdefault(series, counter)
+        if other != counter:
+            return f"The series {series} is used for {other} and for {counter}"
+    users.update(mine)
+    return ""
+
+
+def check_series(settings: Settings, channel: str | None = None) -> None:
+    """Refuse series that are used twice.
+
+    Args:
+        channel: look at this channel's alone; None: at all.
 
     Raises:
         SettingsError: one is used twice.
     """
-    users: dict[str, str] = {}
-    kinds: tuple[Kind, ...] = ("proforma_invoice", "fiscal_invoice", "storno")
-    for channel in settings.channels:
-        for kind in kinds:
-            counter, series = series_of(settings, channel, kind)
-            if users.setdefault(series, counter) != counter:
-                raise SettingsError(
-                    f"The series {series} is used for {users[series]} and for {counter}; one of them is channel {channel}'s.",
-                    next_step="give each kind a series of its own, under documents.series or channels.NAME.documents.series",
-                )
+    faults = series_faults(settings)
+    for name, fault in faults.items():
+        if channel in (None, name):
+            raise SettingsError(fault, next_step=SERIES_ADVICE)
 
 
 def write(

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cloudsales_pipeline.documents.corrections import whole_storno
-from cloudsales_pipeline.documents.drafts import Issued, Refused, check_series
+from cloudsales_pipeline.documents.drafts import KINDS, SERIES_ADVICE, Issued, Refused, check_series, series_faults, series_of
 from cloudsales_pipeline.documents.facts import as_kept, facts_of
 from cloudsales_pipeline.documents.judging import IssueResult, judge_orders
 from cloudsales_pipeline.documents.parties import seller_of
@@ -50,14 +50,19 @@ class _StuckError(Exception):
 # ------------------------------------------------------------------------------------------------ by rules
 
 
-def check_settings(settings: Settings) -> CheckedRules:
+def check_settings(settings: Settings, *, every_channel: bool = True) -> CheckedRules:
     """What must be right in the settings before anything is issued.
+
+    Args:
+        every_channel: False: a channel whose own series can't be used is no reason to stop; nothing is issued for it alone.
 
     Raises:
         SettingsError: a rule, a series or (where rules issue invoices) the company is not usable.
     """
     rules = check_rules(settings.documents)
-    check_series(settings)
+    faults = series_faults(settings)
+    if faults and every_channel:
+        raise SettingsError(next(iter(faults.values())), next_step=SERIES_ADVICE)
     if any(rule.setting.issue != "waybill" for rule in rules.rules):
         seller_of(settings.company)
     return rules
@@ -85,7 +90,7 @@ def issue_due(
         SettingsError: a rule, a series or the company is not usable; nothing was issued.
         DatabaseError: the database can't be reached.
     """
-    rules = check_settings(settings)
+    rules = check_settings(settings, every_channel=False)
     sync_channels(engine, settings)
     if by_age and rules.mention("age_hours"):
         _mark_open(engine)
@@ -109,22 +114,37 @@ def sync_channels(engine: Engine, settings: Settings) -> None:
     """
 
     def work(connection: Connection) -> None:
-        if channels_differ(connection, settings):
-            run(connection, "set_channels", **_said_of_channels(settings))
+        faults = _faults(connection, settings)
+        said = _said_of_channels(settings, faults)
+        if run(connection, "channels_differ", **said).scalar_one():
+            run(connection, "set_channels", **said)
+        told = [{"channel": name, "what": what} for name, what in faults.items()]
+        run(connection, "quarantine_series", rows=json.dumps(told))
 
     order_work(engine, work, doing="note which channels get documents")
 
 
 def channels_differ(connection: Connection, settings: Settings) -> bool:
     """Whether the triggers know other channels, or orders were judged by other rules, than the settings have now."""
-    return bool(run(connection, "channels_differ", **_said_of_channels(settings)).scalar_one())
+    said = _said_of_channels(settings, _faults(connection, settings))
+    return bool(run(connection, "channels_differ", **said).scalar_one())
 
 
-def _said_of_channels(settings: Settings) -> dict[str, Any]:
+def _faults(connection: Connection, settings: Settings) -> dict[str, str]:
+    """Channels that nothing can be issued for, and why: their series is another kind's by the settings, or by the tables."""
+    faults = series_faults(settings)
+    wanted = [(name, *series_of(settings, name, kind)) for name in settings.channels if name not in faults for kind in KINDS]
+    values = dict(zip(("channels", "counters", "series"), map(list, zip(*wanted, strict=True)), strict=True)) if wanted else {}
+    for row in run(connection, "series_taken", **values) if values else ():
+        faults[row.channel] = f"The series {row.series} can't be used for {row.counter}: {row.other} has numbers of it already."
+    return faults
+
+
+def _said_of_channels(settings: Settings, faults: Mapping[str, str]) -> dict[str, Any]:
     rules = json.dumps([rule.model_dump() for rule in settings.documents.rules])
     return {
         "channels": list(settings.channels),
-        "enabled": [channel.documents.enabled for channel in settings.channels.values()],
+        "enabled": [channel.documents.enabled and name not in faults for name, channel in settings.channels.items()],
         "hand_over": settings.documents.hand_over,
         "rules": blake2b(rules.encode(), digest_size=16).hexdigest(),
     }
@@ -182,7 +202,7 @@ def issue_one(
         SettingsError: the company or a series is not usable, or no rule names a courier.
     """
     check_rules(settings.documents)
-    check_series(settings)
+    check_series(settings, channel)
 
     def work(connection: Connection) -> str:
         order = locked_one(connection, channel, external_id)
@@ -206,7 +226,6 @@ def storno(engine: Engine, settings: Settings, number: str, *, now: datetime | N
         InputError: no such document.
         RefusedError: it is no fiscal invoice, or was corrected before.
     """
-    check_series(settings)
     series, figures = parts_of(number)
 
     def work(connection: Connection) -> str:
@@ -215,6 +234,7 @@ def storno(engine: Engine, settings: Settings, number: str, *, now: datetime | N
             raise InputError(f"There is no document {number}.", next_step="see cloudsales documents list")
         if found.kind != "fiscal_invoice":
             raise RefusedError(f"{number} is a {found.kind.replace('_', ' ')}; only a fiscal invoice is corrected.")
+        check_series(settings, found.channel)
         locked_one(connection, found.channel, found.external_id)
         found = run(connection, "by_number", series=series, number=figures).one()
         if not found.live:

@@ -7,6 +7,26 @@ select exists (
     where (d.enabled, d.hands_over) is distinct from (s.enabled, :hand_over) or (s.enabled and d.rules <> :rules)
 ) or exists (select from cloudsales.document_channel where enabled and channel <> all (cast(:channels as text[])))
 
+-- step: series_taken
+-- Series that a channel wants for a kind and that another kind has numbers of.
+select distinct on (w.channel) w.channel, w.series, w.counter, n.kind as other
+from unnest(cast(:channels as text[]), cast(:counters as text[]), cast(:series as text[])) w (channel, counter, series)
+join cloudsales.number_series n on n.series = w.series and n.kind <> w.counter and n.kind in ('proforma_invoice', 'fiscal_invoice', 'storno')
+where not exists (select from cloudsales.number_series own where own.series = w.series and own.kind = w.counter)
+order by w.channel, w.series
+
+-- step: quarantine_series
+-- A channel that nothing is issued for, and one that is well again.
+with said as (
+    select * from jsonb_to_recordset(cast(:rows as jsonb)) r (channel text, what text)
+), settled as (
+    update cloudsales.quarantine q set resolved_at = clock_timestamp(), resolution = 'resolved'
+    where q.stage = 'documents' and q.reason = 'series_taken' and q.resolved_at is null and q.channel not in (select channel from said)
+)
+insert into cloudsales.quarantine (stage, channel, reference, reason, detail)
+select 'documents', channel, 'channels.' || channel || '.documents.series', 'series_taken', jsonb_build_object('what', what) from said
+on conflict (stage, channel, reference, reason) where resolved_at is null do nothing
+
 -- step: set_channels
 -- A channel that is switched on, or whose rules changed: its open orders are judged, those whose goods left while it was off, and
 -- invoices of orders that ended meanwhile are looked at. Orders of the time before all this are not.

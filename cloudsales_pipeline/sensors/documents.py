@@ -29,7 +29,7 @@ def orders_to_judge(context: dg.SensorEvaluationContext, project: Project) -> dg
         from cloudsales_pipeline.documents.summary import due_now
 
         settings = project.settings()
-        by_age = check_settings(settings).mention("age_hours")
+        by_age = check_settings(settings, every_channel=False).mention("age_hours")
         with engine.connect() as connection:
             due = [name for name, there in due_now(connection, settings).items() if there]
     hour = f"{datetime.now(UTC):%Y%m%d%H}"

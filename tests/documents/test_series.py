@@ -22,7 +22,7 @@ from cloudsales_pipeline.orders.life import issue
 from cloudsales_pipeline.orders.returns import receive_return, scrap
 from cloudsales_pipeline.outbox.files import File
 from cloudsales_pipeline.settings import Settings
-from tests.documents.office import NOON, ON_STOCK, PAID, UNPAID, broken, documents, office
+from tests.documents.office import NOON, ON_STOCK, PAID, UNPAID, broken, documents, office, quarantined
 from tests.killing import killed_at_each_step
 from tests.orders.market import line, market, order, receive
 from tests.orders.racing import in_processes
@@ -164,8 +164,23 @@ def test_a_series_used_for_two_kinds_is_refused_within_a_channel_and_across_chan
         issue_due(engine, same, now=NOON)
     other = {"fashionup": {}, "magazin": {"series": {"proforma_invoice": "FU", "fiscal_invoice": "M"}}}
     with pytest.raises(SettingsError, match=r"one of them is channel magazin's"):
-        issue_due(engine, office(settings, ON_STOCK, channels=other), now=NOON)
+        issuing.check_settings(office(settings, ON_STOCK, channels=other))
     assert documents(engine) == []
+
+
+def test_a_channel_whose_series_another_kind_has_waits_alone_and_goes_on_when_it_is_corrected(
+    engine: Engine, settings: Settings
+) -> None:
+    market(engine, {"R-1": 9}, channels=("fashionup", "magazin"))
+    receive(engine, order("A", line("R-1")))
+    receive(engine, order("B", line("R-1")), channel="magazin")
+    wrong = {"fashionup": {}, "magazin": {"series": {"proforma_invoice": "FU", "fiscal_invoice": "M"}}}
+    assert issue_due(engine, office(settings, ON_STOCK, channels=wrong), now=NOON).fiscal_invoices == 1
+    assert [one[:3] for one in documents(engine)] == [("A", "fiscal_invoice", "FU 1")]
+    assert quarantined(engine) == [("channels.magazin.documents.series", "series_taken")]
+    right = {"fashionup": {}, "magazin": {"series": {"proforma_invoice": "MP", "fiscal_invoice": "M"}}}
+    assert issue_due(engine, office(settings, ON_STOCK, channels=right), now=NOON).fiscal_invoices == 1
+    assert quarantined(engine) == []
 
 
 def test_a_series_that_another_kind_had_under_earlier_settings_is_refused(engine: Engine, settings: Settings) -> None:
@@ -175,8 +190,11 @@ def test_a_series_that_another_kind_had_under_earlier_settings_is_refused(engine
     issue_due(engine, office(settings, ON_STOCK), now=NOON)
     swapped = office(settings, UNPAID, series={"proforma_invoice": "FU", "fiscal_invoice": "NEW"})
     receive(engine, order("B", line("R-1"), payment_method="bank_transfer"))
-    with pytest.raises(SettingsError, match="FU can't be used for proforma_invoice: fiscal_invoice has numbers of it already"):
-        issue_due(engine, swapped, now=NOON)
+    assert issue_due(engine, swapped, now=NOON).proforma_invoices == 0
+    (what,) = rows(engine, "select detail ->> 'what' from cloudsales.quarantine where reason = 'series_taken'")[0]
+    assert what == "The series FU can't be used for proforma_invoice: fiscal_invoice has numbers of it already."
+    with pytest.raises(SettingsError, match="FU can't be used for proforma_invoice"):
+        issue_one(engine, swapped, "fashionup", "B", "proforma_invoice", now=NOON)
     assert rows(engine, "select kind, series, last_number from cloudsales.number_series") == [("fiscal_invoice", "FU", 1)]
     receive(engine, order("B", line("R-1"), payment_method="bank_transfer", revision=2))
     assert issue_due(engine, office(settings, UNPAID), now=NOON).proforma_invoices == 1
