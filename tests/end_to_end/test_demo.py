@@ -72,6 +72,7 @@ def test_the_demo_says_what_became_of_every_variant_and_again_changes_nothing(fo
     assert _told(again) == _told(first)
     _the_day_is_closed_once(first, again, folder / ".cloudsales" / "demo" / "mails")
     _one_product_goes_all_the_way(first)
+    _documents_issue_themselves_and_buyers_are_told_once(first, again, folder / ".cloudsales" / "demo")
 
 
 def _the_day_is_closed_once(first: str, again: str, mails: Path) -> None:
@@ -105,6 +106,29 @@ def _one_product_goes_all_the_way(said: str) -> None:
     assert tuple(int(left) + int(held) for left, held in zip(issued, reserved, strict=True)) == tuple(map(int, wanted))
     assert waiting == ("0", "0")
     assert all(name.startswith("DEMO-AVIZ-") for name in receipt)
+
+
+def _documents_issue_themselves_and_buyers_are_told_once(first: str, again: str, house: Path) -> None:
+    """Invoices, waybills to door and locker, one return with its storno; the second run issues and tells nothing (I-31, I-38)."""
+    issued = {
+        kind: sum(int(many) for many in re.findall(rf"^ +{kind} +\S+ +\S+ +(\d+)", first, re.MULTILINE))
+        for kind in ("fiscal_invoice", "proforma_invoice", "storno", "waybill")
+    }
+    assert issued["fiscal_invoice"] >= 10
+    assert issued["proforma_invoice"] >= 1
+    assert issued["storno"] == 1
+    assert re.search(r"^ +waybill +fan ", first, re.MULTILINE)
+    assert re.search(r"^ +waybill +sameday ", first, re.MULTILINE)
+    papers = sorted((house / "documents").glob("*.pdf"))
+    assert len(papers) == sum(issued.values()) - issued["waybill"]
+    assert all(paper.read_bytes().startswith(b"%PDF") for paper in papers)
+    assert len(list((house / "e-invoices").glob("*.xml"))) == issued["fiscal_invoice"] + 1
+    told = [tuple(map(int, pair)) for pair in re.findall(r"(\d+) mails and (\d+) SMS arrived", first)]
+    assert len(told) == 3
+    assert len(list((house / "mails" / "buyers").glob("*.eml"))) == sum(mails for mails, _ in told) >= 60
+    assert sum(texts for _, texts in told) >= 3
+    assert again.count("0 mails and 0 SMS arrived") == 3
+    assert "they came back before: nothing was done" in again
 
 
 def _all_show_the_rules_figure(said: str) -> None:
