@@ -37,6 +37,7 @@ def store_movements(context: dg.AssetExecutionContext, project: Project) -> dg.M
     name = context.partition_key
     with clear_failures(), project.engine() as engine:
         from cloudsales_pipeline.database.migrate import register_channels
+        from cloudsales_pipeline.documents.scans import dropped_scans
         from cloudsales_pipeline.orders.serving import serve
         from cloudsales_pipeline.purchasing.receipts import dropped_receipts
         from cloudsales_pipeline.purchasing.suppliers import sync_suppliers
@@ -46,7 +47,7 @@ def store_movements(context: dg.AssetExecutionContext, project: Project) -> dg.M
         with engine.begin() as connection:
             register_channels(connection, settings)  # a warehouse that the settings have only now
         sync_suppliers(engine, settings)
-        result = take_inbox(engine, settings, name, then=serve, others=[dropped_receipts(settings)])
+        result = take_inbox(engine, settings, name, then=serve, others=[dropped_receipts(settings), dropped_scans(settings)])
         with engine.connect() as connection:
             told = {**metadata.described(connection, "stock_file"), **taken(result)}
         if result.count("failed"):

@@ -60,7 +60,7 @@ def _serve(host: str, port: int, registry: object) -> None:
     from cloudsales_pipeline.cli.processes import until_signal
     from cloudsales_pipeline.cli.up import require_free
 
-    require_free(host, port)
+    require_free(host, port, "cloudsales metrics --serve")
     with until_signal() as stopping:
         server, thread = start_http_server(port, addr=host, registry=registry)  # type: ignore[arg-type]
         typer.echo(f"Metrics: http://{host}:{port}/metrics; Ctrl-C ends it.")

@@ -58,7 +58,7 @@ def up(
     typer.echo("Ended.")
 
 
-def require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int, command: str = "cloudsales up --port") -> None:
     """Raise RefusedError where something already listens on the port, or the address is not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -68,7 +68,7 @@ def require_free(host: str, port: int) -> None:
         except OSError as error:
             raise RefusedError(
                 f"Port {port} on {host} can't be used: {error.strerror}.",
-                next_step=f"end what listens there, or cloudsales up --port {port % 65535 + 1}",
+                next_step=f"end what listens there, or {command} {port % 65535 + 1}",
             ) from None
 
 

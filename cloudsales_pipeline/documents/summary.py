@@ -13,11 +13,9 @@ from sqlalchemy.engine import Connection
 
 from cloudsales_pipeline.database.engine import steps
 from cloudsales_pipeline.documents.issuing import channels_differ
-from cloudsales_pipeline.documents.labels import ATTEMPTS as LABEL_ATTEMPTS
+from cloudsales_pipeline.documents.waybills import due_now as waybills_due
 from cloudsales_pipeline.settings import Settings
 
-SELDOM = 60.0
-"""Seconds: no run is started more often only to ask where parcels are."""
 Rows = list[dict[str, Any]]
 
 
@@ -27,17 +25,10 @@ def due_now(connection: Connection, settings: Settings) -> dict[str, bool]:
 
     channels: the settings have other channels or rules than orders were judged by. Some index look-ups; no table is read.
     """
-    couriers = settings.couriers
-    values = {
-        "couriers": list(couriers),
-        "track_every": [max(SELDOM, one.track_every.total_seconds()) for one in couriers.values()],
-        "track_for": settings.documents.track_for.total_seconds(),
-        "label_attempts": LABEL_ATTEMPTS,
-    }
-    found = {name: bool(value) for name, value in _rows(connection, "due", **values)[0].items()}
+    found = {name: bool(value) for name, value in _rows(connection, "due")[0].items()}
     if settings.documents.e_invoice_folder is None:
         found["submissions"] = False
-    return found | {"channels": channels_differ(connection, settings)}
+    return found | waybills_due(connection, settings) | {"channels": channels_differ(connection, settings)}
 
 
 def standing_of(connection: Connection) -> dict[str, int]:

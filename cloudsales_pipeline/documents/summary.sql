@@ -8,21 +8,7 @@ select exists (select from cloudsales.document_due d join cloudsales.sales_order
        exists (select from cloudsales.document_handover where state = 'due' and due_at <= clock_timestamp())
            or exists (select from cloudsales.order_advance where state = 'due' and due_at <= clock_timestamp()) as handovers,
        exists (select from cloudsales.document_submission s join cloudsales.document_file f on f.document_id = s.document_id and f.kind = 'xml'
-               where s.state = 'due' and s.due_at <= clock_timestamp()) as submissions,
-       exists (select from cloudsales.waybill w left join cloudsales.courier_standing s using (courier)
-               where w.courier = any (:couriers) and w.state in ('intended', 'creating', 'unknown') and w.due_at <= clock_timestamp()
-                 and coalesce(s.paused_until <= clock_timestamp(), true)) as waybills,
-       exists (select from cloudsales.waybill w left join cloudsales.courier_standing s using (courier)
-               where w.courier = any (:couriers) and w.state = 'created' and w.label_file_id is null and w.label_due_at <= clock_timestamp()
-                 and w.label_attempts < :label_attempts and coalesce(s.paused_until <= clock_timestamp(), true)) as labels,
-       exists (select from unnest(cast(:couriers as text[]), cast(:track_every as float8[])) c (courier, every)
-               left join cloudsales.courier_standing s using (courier)
-               cross join lateral (select tracked_at from cloudsales.waybill w
-                                   where w.courier = c.courier and w.state in ('created', 'shipped', 'in_locker')
-                                     and w.created_at > clock_timestamp() - make_interval(secs => :track_for)
-                                   order by w.tracked_at nulls first limit 1) w
-               where greatest(w.tracked_at, s.tracked_until) is null
-                  or greatest(w.tracked_at, s.tracked_until) < clock_timestamp() - make_interval(secs => c.every)) as parcels
+               where s.state = 'due' and s.due_at <= clock_timestamp()) as submissions
 
 -- step: standing
 select (select count(*) from cloudsales.document_due) as orders_to_judge,

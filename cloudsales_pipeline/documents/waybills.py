@@ -34,6 +34,8 @@ from cloudsales_pipeline.settings import Settings
 STALE = timedelta(minutes=15)
 """No call lasts so long."""
 LONGEST_CALL = timedelta(minutes=3)
+SELDOM = 60.0
+"""Seconds: no run is started more often only to ask where parcels are."""
 MISSING_PAUSE = timedelta(minutes=5)
 """So often it is tried whether an account that can't be used can be now."""
 
@@ -112,9 +114,11 @@ def due_now(connection: Connection, settings: Settings, *, now: datetime | None 
     """Whether a run would find something to do now; index look-ups, for a sensor that looks every few seconds.
 
     Returns:
-        waybills: for `make_due`; labels: for `labels.fetch_due`; tracking: for `tracking.track_due`.
+        waybills: for `make_due`; labels: for `labels.fetch_due`; parcels: for `tracking.track_due`, at most once a minute.
     """
-    couriers = [{"courier": name, "every": one.track_every.total_seconds()} for name, one in settings.couriers.items()]
+    couriers = [
+        {"courier": name, "every": max(SELDOM, one.track_every.total_seconds())} for name, one in settings.couriers.items()
+    ]
     values = {
         "now": now or datetime.now(UTC),
         "couriers": json.dumps(couriers),

@@ -177,7 +177,7 @@ select exists (select from asked join cloudsales.waybill w using (courier) join 
        exists (select from asked a join cloudsales.waybill w using (courier)
                where w.state in ('created', 'shipped', 'in_locker')
                  and w.created_at > cast(:now as timestamptz) - make_interval(secs => :track_for)
-                 and (w.tracked_at is null or coalesce(a.tracked_until, w.tracked_at) <= cast(:now as timestamptz) - a.every)) as tracking
+                 and (w.tracked_at is null or coalesce(a.tracked_until, w.tracked_at) <= cast(:now as timestamptz) - a.every)) as parcels
 
 -- step: to_cancel
 -- Made for orders that were cancelled since. Taking back twice does no harm, so a claim is a while that it is left alone.

@@ -34,8 +34,12 @@ where p.state = 'rejected' and exists (select from cloudsales.listing_pending l 
 select '' as subject, count(*) as count, min(created_at) as since, '' as detail from cloudsales.suggestion where state = 'open' having count(*) > 0
 
 -- step: quarantine
+-- but what is a finding of its own below
 select stage as subject, count(*) as count, min(first_seen_at) as since, '' as detail
-from cloudsales.quarantine where resolved_at is null group by stage
+from cloudsales.quarantine
+where resolved_at is null
+  and not (stage = 'documents' and reason in ('handover_refused', 'waybill_refused', 'waybill_given_up', 'e_invoice_rejected'))
+group by stage
 
 -- step: quarantine_burst
 select stage as subject, count(*) as count, min(first_seen_at) as since, '' as detail
@@ -124,13 +128,9 @@ where h.state = 'due' and coalesce(d.issued_at, w.created_at) < :now - cast(:unk
 group by o.channel
 
 -- step: handover_refused
-select o.channel as subject, count(*) as count, min(coalesce(d.issued_at, w.created_at)) as since, '' as detail
-from cloudsales.document_handover h
-join cloudsales.sales_order o using (order_id)
-left join cloudsales.document d using (document_id)
-left join cloudsales.waybill w using (waybill_id)
-where h.state = 'refused'
-group by o.channel
+-- by what was set aside, so that a person can dismiss it
+select channel as subject, count(*) as count, min(first_seen_at) as since, '' as detail
+from cloudsales.quarantine where resolved_at is null and stage = 'documents' and reason = 'handover_refused' group by channel
 
 -- step: submission_due
 select '' as subject, count(*) as count, min(d.issued_at) as since, to_char(min(d.submit_by), 'YYYY-MM-DD') as detail
@@ -158,12 +158,9 @@ where w.state in ('creating', 'unknown') and coalesce(w.claimed_at, w.intended_a
 group by w.courier
 
 -- step: waybill_failed
--- until another one was made for the parcel, or the order is closed
-select w.courier as subject, count(*) as count, min(w.intended_at) as since, '' as detail
-from cloudsales.waybill w join cloudsales.sales_order o using (order_id)
-where w.state = 'failed' and o.status in ('new', 'paid', 'held')
-  and not exists (select from cloudsales.waybill l where l.order_id = w.order_id and l.parcel = w.parcel and l.state not in ('failed', 'cancelled'))
-group by w.courier
+-- by what was set aside, so that a person can dismiss it: an order whose parcel goes another way
+select coalesce(detail ->> 'courier', '') as subject, count(*) as count, min(first_seen_at) as since, '' as detail
+from cloudsales.quarantine where resolved_at is null and stage = 'documents' and reason in ('waybill_refused', 'waybill_given_up') group by 1
 
 -- step: telling_late
 -- one that waits for a file is given the time that the settings give it

@@ -251,8 +251,8 @@ KINDS: dict[FindingKind, Kind] = {
     "waybill_failed": Kind(
         "documents",
         "now",
-        "Waybills that {subject} refused: {count}",
-        "AWB-uri refuzate de {subject}: {count}",
+        "Orders whose waybill {subject} refused, or that was given up: {count}",
+        "Comenzi al căror AWB a fost refuzat de {subject} sau la care s-a renunțat: {count}",
         "cloudsales waybills list --state failed",
     ),
     "telling_late": Kind(

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from cloudsales_pipeline.database.engine import steps
 
 FIRST_LOOK_BACK = timedelta(days=1)
+FORGOTTEN_AFTER = timedelta(days=14)
 OVERLAP = timedelta(minutes=2)  # between Dagster's clock and ours; what was seen before counts once
 
 
@@ -60,6 +61,11 @@ def note_failed(connection: Connection, runs: Sequence[FailedRun]) -> None:
 def note_succeeded(connection: Connection, jobs: Sequence[FailedRun]) -> None:
     """These jobs have succeeded since they failed."""
     _with_rows(connection, "succeeded", [{"job": one.job, "channel": one.channel} for one in jobs])
+
+
+def forget_old(connection: Connection, now: datetime) -> None:
+    """Forget jobs that have not failed for two weeks and were run no more."""
+    run(connection, "forget", before=now - FORGOTTEN_AFTER)
 
 
 def note_checks(connection: Connection, red: Sequence[RedCheck], now: datetime, *, undecided: Sequence[str] = ()) -> None:

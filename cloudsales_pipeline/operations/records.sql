@@ -23,6 +23,10 @@ delete from cloudsales.failed_job f
 using jsonb_to_recordset(cast(:rows as jsonb)) r (job text, channel text)
 where f.job = r.job and f.channel = r.channel
 
+-- step: forget
+-- a job, or a date, that is run no more: nothing would ever say that it succeeded
+delete from cloudsales.failed_job where failed_at < cast(:before as timestamptz)
+
 -- step: checks
 -- what is red now, and since when; what is not among it is red no longer, unless it is being looked at just now
 with red as (

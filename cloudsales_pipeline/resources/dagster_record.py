@@ -47,6 +47,7 @@ def note_dagster(
     with engine.begin() as connection:
         records.note_failed(connection, failed)
         records.note_succeeded(connection, done)
+        records.forget_old(connection, now)
         if checks is not None:
             records.note_checks(connection, red, now, undecided=undecided)
         records.note_read(connection, now)

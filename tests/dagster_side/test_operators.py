@@ -90,6 +90,17 @@ def test_a_run_that_dagster_tries_again_by_itself_is_not_told(
     assert titles(engine) == []
 
 
+def test_a_failed_job_that_nobody_runs_again_is_forgotten_after_two_weeks(
+    told_by_mail: Path, engine: Engine, instance: dg.DagsterInstance, defs: dg.Definitions
+) -> None:
+    with engine.begin() as connection:
+        rows = ", ".join(f"('import_orders', 'c{days}', 'r', '', now(), now() - interval '{days} days', 1)" for days in (13, 15))
+        connection.execute(sa.text(f"insert into cloudsales.failed_job values {rows}"))
+    tick(instance, defs)
+    with engine.connect() as connection:
+        assert connection.scalars(sa.text("select channel from cloudsales.failed_job")).all() == ["c13"]
+
+
 def test_a_check_is_told_while_it_is_red_and_the_sensor_shows_what_waits(
     told_by_mail: Path, engine: Engine, instance: dg.DagsterInstance, defs: dg.Definitions
 ) -> None:

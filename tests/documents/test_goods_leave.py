@@ -10,13 +10,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from cloudsales_pipeline.database.migrate import register_channels
 from cloudsales_pipeline.documents.issuing import issue_due
 from cloudsales_pipeline.documents.scans import check_goods, dropped_scans
 from cloudsales_pipeline.errors import InputError
+from cloudsales_pipeline.purchasing.receipts import dropped_receipts
 from cloudsales_pipeline.settings import Settings
 from cloudsales_pipeline.stock.files import FileCounts, take_file
 from tests.documents.office import NOON, ON_STOCK, broken, documents, office, quarantined
 from tests.orders.market import line, lines_of, market, order, receive, statuses
+from tests.stock.drops import drop, outcomes, take, with_inbox
 from tests.stock.shelf import receipt, rows
 
 
@@ -147,3 +150,23 @@ def test_an_order_that_is_cancelled_or_held_keeps_its_goods_when_scanned(engine:
     with engine.connect() as connection:
         assert connection.scalar(sa.text("select count(*) from cloudsales.sales_order where status = 'issued'")) == 0
     assert broken(engine) == {}
+
+
+def test_a_scan_file_in_a_store_s_inbox_is_told_from_movements_and_deliveries(
+    engine: Engine, settings: Settings, tmp_path: Path
+) -> None:
+    market(engine, {"R-1": 5})
+    made = with_inbox(office(settings, goods_leave_on="scan"), str(tmp_path))
+    with engine.begin() as connection:
+        register_channels(connection, made)
+    receive(engine, order("FO1", line("R-1", 2)))
+    drop(tmp_path, "verificat.csv", "FO1,fashionup", header="nr_comanda,canal\n")
+    drop(tmp_path, "till.csv", "T-1,CENTRAL,R-1,sale,1,")
+    drop(tmp_path, "nir.csv", "acme,N-1,R-1,4", header="supplier,reference,sku,quantity\n")
+    result = take(engine, made, others=[dropped_receipts(made), dropped_scans(made)])
+    assert outcomes(result) == {"verificat.csv": "taken", "till.csv": "taken", "nir.csv": "taken"}
+    assert statuses(engine) == {"FO1": "issued"}
+    assert sorted(str(reference) for reference, _ in left(engine)) == ["T-1", "scan:fashionup/FO1"]
+    assert rows(engine, "select stage from cloudsales.run_summary where channel = 'cluj' and stage = 'documents'") == [
+        ("documents",)
+    ]

@@ -7,15 +7,20 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Engine
 
-from cloudsales_pipeline.documents.couriers.port import CourierAwayError, CourierRefusedError
+from cloudsales_pipeline.channels.port import Address, Buyer
+from cloudsales_pipeline.documents.couriers.port import CourierAwayError, CourierRefusedError, Shipment
 from cloudsales_pipeline.documents.labels import fetch_due
+from cloudsales_pipeline.documents.tracking import track_due
+from cloudsales_pipeline.documents.waybill_decisions import list_waybills, show_waybill
 from cloudsales_pipeline.documents.waybills import make_due
 from cloudsales_pipeline.orders.people import person
 from cloudsales_pipeline.orders.privacy import erase, export
 from cloudsales_pipeline.outbox.files import read_file
 from cloudsales_pipeline.settings import Settings
-from tests.documents.depot import BY_FAN, PDF, Depot, intended, with_couriers
+from tests.canary import Canaries, in_database
+from tests.documents.depot import BY_FAN, PDF, Depot, intended, refuses, with_couriers
 from tests.documents.office import quarantined
+from tests.documents.test_tracking import event
 from tests.orders.market import line, market, order
 from tests.stock.shelf import rows
 
@@ -98,3 +103,30 @@ def test_i49_a_label_that_comes_while_its_person_is_erased_is_not_kept(engine: E
     assert fetch_due(engine, made, {"fan": Slow()}, now=NOW).labelled == 0
     assert rows(engine, "select count(*) from personal.stored_file") == [(0,)]
     assert fan.closed == 0
+
+
+def test_i46_who_gets_a_parcel_is_seen_in_the_schema_personal_alone(
+    engine: Engine, owner_engine: Engine, settings: Settings
+) -> None:
+    """Made, refused, broken, labelled and tracked: the couriers knew everything, the tables, the sentences and commands nothing."""
+    canaries = Canaries()
+    phone, street = canaries.phone(), canaries.text("street")
+    home = Address(canaries.text("name"), phone, street, canaries.text("city"), "Cluj", None, "RO", None)
+    buyer = Buyer(canaries.text("buyer"), canaries.text("mail", "{}@example.invalid"), phone, None)
+    market(engine, {"R-1": 9})
+    made = with_couriers(settings)
+    intended(engine, made, *[order(f"FO{n}", line("R-1"), minutes=n, buyer=buyer, delivery=home) for n in range(4)])
+
+    def repeats_it(_: Depot, shipment: Shipment) -> None:
+        raise ValueError(f"{shipment.name}, {shipment.address.street}: {shipment.phone}")
+
+    fan = Depot(faults=[repeats_it, refuses])
+    fan.labels = {"F1": f"%PDF {street}".encode()}
+    make_due(engine, made, {"fan": fan}, now=NOW)
+    fetch_due(engine, made, {"fan": fan}, now=NOW)
+    fan.happened = [event("F2", 1, "shipped")]
+    track_due(engine, made, {"fan": fan}, now=NOW + timedelta(hours=3))
+    assert [one["state"] for one in list_waybills(engine)] == ["failed", "unknown", "shipped", "created"]
+    assert {canary for shipment in fan.shipments for canary in canaries.seen_in(repr(shipment))} == canaries.all - {"buyer"}
+    assert in_database(canaries, owner_engine) == []
+    assert canaries.seen_in(repr([show_waybill(engine, one["reference"]) for one in list_waybills(engine)])) == set()

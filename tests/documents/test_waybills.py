@@ -190,10 +190,10 @@ def test_a_sensor_is_told_what_a_run_would_find_and_no_more(engine: Engine, sett
     make_due(engine, made, {"fan": fan}, now=after(minutes=6))
     assert (due(minutes=6), due(minutes=8)) == ([], ["waybills"])
     make_due(engine, made, {"fan": fan}, now=after(minutes=8))
-    assert due(minutes=8) == ["labels", "tracking"]
+    assert due(minutes=8) == ["labels", "parcels"]
     fetch_due(engine, made, {"fan": fan}, now=after(minutes=8))
     track_due(engine, made, {"fan": fan}, now=after(minutes=8))
-    assert (due(minutes=22), due(minutes=23)) == ([], ["tracking"])
+    assert (due(minutes=22), due(minutes=23)) == ([], ["parcels"])
     cancel_here(engine, "fashionup", "FO1")
     assert due(minutes=9) == ["waybills"]
     make_due(engine, made, {"fan": fan}, now=after(minutes=9))

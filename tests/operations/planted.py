@@ -225,9 +225,9 @@ CASES = (
     ),
     Case(
         "handover_refused",
-        f"insert into cloudsales.document_handover (order_id, document_id, state) values ({ORDER}, {DOCUMENT}, 'refused')",
+        f"{QUARANTINE} values ('documents', 'fashionup', 'FU 1', 'handover_refused', now())",
         "fashionup", "now", 1, "Documents that fashionup refused: 1",
-        "cloudsales documents hand-over --refused", "update cloudsales.document_handover set state = 'not_needed'",
+        "cloudsales documents hand-over --refused", "update cloudsales.quarantine set resolved_at = now(), resolution = 'dismissed'",
     ),
     Case(
         "submission_unclear",
@@ -255,10 +255,10 @@ CASES = (
     ),
     Case(
         "waybill_failed",
-        WAYBILL.format("fashionup/FO-1/1", "failed"),
-        "fan", "now", 1, "Waybills that fan refused: 1",
-        "cloudsales waybills list --state failed",
-        WAYBILL.format("fashionup/FO-1/1/2", "intended").replace("interval '2 hours'", "interval '1 minute'"),
+        "insert into cloudsales.quarantine (stage, channel, reference, reason, detail)"
+        " values ('documents', 'fashionup', 'FO-1', 'waybill_given_up', '{\"courier\": \"fan\"}')",
+        "fan", "now", 1, "Orders whose waybill fan refused, or that was given up: 1",
+        "cloudsales waybills list --state failed", "update cloudsales.quarantine set resolved_at = now(), resolution = 'dismissed'",
     ),
     Case(
         "telling_late",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.request
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 from cloudsales_pipeline.cli import app, main
 from cloudsales_pipeline.cli.status import span
 from cloudsales_pipeline.database.engine import run_script
+from cloudsales_pipeline.errors import RefusedError
 from cloudsales_pipeline.operations.metrics import registry
 from cloudsales_pipeline.settings import Settings
 from tests.operations.planted import BASE, CASES, QUARANTINE
@@ -182,6 +184,15 @@ def test_the_endpoint_is_read_at_each_scrape_and_outlives_the_database(
 def scrape(address: str) -> str:
     with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 (our own server)
         return str(answer.read().decode())
+
+
+def test_a_port_that_is_taken_is_refused_with_a_next_step(here: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        told = call("metrics", "--serve", str(taken.getsockname()[1]))
+    assert isinstance(told.exception, RefusedError)
+    assert "Address already in use. Next: end what listens there, or cloudsales metrics --serve " in str(told.exception)
 
 
 def test_durations_are_said_in_one_unit() -> None:

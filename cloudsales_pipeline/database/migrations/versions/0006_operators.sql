@@ -55,9 +55,7 @@ comment on table cloudsales.operator_digest is 'The digest of each day, once; no
 
 -- What is open, however long the history: status answers within a second.
 create index sales_order_unknown_to_channel on cloudsales.sales_order (channel, imported_at) where acknowledgement = 'unknown_order';
-create index document_handover_refused on cloudsales.document_handover (handover_id) where state = 'refused';
 create index document_submission_open on cloudsales.document_submission (state, document_id) where state in ('due', 'rejected', 'unknown');
-create index waybill_failed on cloudsales.waybill (order_id, parcel) where state = 'failed';
 create index channel_offer_open on cloudsales.channel_offer (channel, kind) where resolved_at is null;
 create index stock_file_refused on cloudsales.stock_file (channel, name, taken_at) where state = 'refused';
 create index quarantine_new on cloudsales.quarantine (first_seen_at) where resolved_at is null;
