@@ -115,11 +115,21 @@ class MailGateway:
         self.exchange_seconds = exchange_seconds
         self._smtp: _Smtp | None = None
         self._mails = 0
+        self._ready: tuple[Envelope, Letter] | None = None
+
+    def prepare(self, envelope: Envelope) -> None:
+        """Make the mail that is sent next, while its beginning is written down; nothing is said to the server."""
+        with suppress(LetterRefusedError):  # `send` will say so
+            self._ready = envelope, compose(envelope, self.server.sender, self.server.sender_name)
 
     def send(self, envelope: Envelope) -> Answer:
         """Hand one mail over; a new connection is made where there is none, and where the server has hung up meanwhile."""
+        ready, self._ready = self._ready, None
         try:
-            letter = compose(envelope, self.server.sender, self.server.sender_name)
+            if ready is not None and ready[0] is envelope:
+                letter = ready[1]
+            else:
+                letter = compose(envelope, self.server.sender, self.server.sender_name)
         except LetterRefusedError as error:
             return Answer(Outcome.REFUSED, error.reason)
         reused = self._smtp is not None and self._mails < self.per_connection

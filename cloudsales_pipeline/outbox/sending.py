@@ -16,6 +16,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,7 @@ class _Desk:
         self.connection = connection
         self.key = key
         self.settings = settings
+        self.clerk = ThreadPoolExecutor(1, "outbox")
 
     def reap(self) -> int:
         return sum(row.state == "unknown" for row in self._run("reap", lock=OUTBOX_SENDER_LOCK))
@@ -220,9 +222,11 @@ def _desk(engine: Engine, settings: MessageSettings) -> Iterator[_Desk]:
     values = {"lock": OUTBOX_SENDER_LOCK, "key": key}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("select pg_advisory_lock_shared(:lock, hashtext(:key))"), values)
+        desk = _Desk(engine, connection, key, settings)
         try:
-            yield _Desk(engine, connection, key, settings)
+            yield desk
         finally:
+            desk.clerk.shutdown()
             if not connection.invalidated:
                 with suppress(sa.exc.DBAPIError):  # the session has gone, and the lock with it
                     connection.execute(sa.text("select pg_advisory_unlock_shared(:lock, hashtext(:key))"), values)
@@ -247,7 +251,9 @@ def _send_some(
             if clock() >= deadline:
                 break
             envelope = _envelope(desk, row)
-            ours, states = desk.begin(row.message_id, answers)
+            beginning = desk.clerk.submit(desk.begin, row.message_id, answers)
+            _prepare(way, envelope)  # the commit is waited for meanwhile; nothing is handed over before it is there
+            ours, states = beginning.result()
             total.add(states)
             answers, begun = [], begun + 1
             if not ours:
@@ -280,6 +286,14 @@ def _envelope(desk: _Desk, row: sa.Row[Any]) -> Envelope | Answer:
         row.body_html,
         tuple(File(file.name, file.media_type, bytes(file.content)) for file in files),
     )
+
+
+def _prepare(way: Gateway, envelope: Envelope | Answer) -> None:
+    """Have a gateway that can make the message ready; whatever goes wrong here is met again when it is handed over."""
+    prepare = getattr(way, "prepare", None)
+    if prepare is not None and isinstance(envelope, Envelope):
+        with suppress(Exception):
+            prepare(envelope)
 
 
 def _given(way: Gateway, envelope: Envelope) -> Answer:

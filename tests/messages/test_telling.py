@@ -137,6 +137,20 @@ def test_parcels_news_that_come_in_the_wrong_order_are_told_by_the_last(engine: 
     assert len(told(engine, shop)) == 3
 
 
+def test_a_delivery_that_the_courier_tells_of_days_later_is_old_news(engine: Engine, settings: Settings) -> None:
+    shop = telling(engine, settings, {"on": "waybill_delivered"}, max_age=timedelta(days=3))
+    market(engine, {"R-1": 5})
+    receive(engine, order("FO1", line("R-1"), placed_at=datetime.now(UTC) - timedelta(days=1)))
+    waybill(engine, "FO1", "created")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into cloudsales.waybill_event (waybill_id, occurred_at, code, state)"
+            " select waybill_id, now() - interval '4 days', 'D', 'delivered' from cloudsales.waybill"
+        )
+    moves(engine, "FO1", "delivered")
+    assert told(engine, shop) == [("FO1", "waybill_delivered", "email", "skipped", "too_old")]
+
+
 def test_an_order_of_two_parcels_is_delivered_with_the_second(engine: Engine, settings: Settings) -> None:
     shop = telling(engine, settings, {"on": "waybill_issued"}, {"on": "waybill_delivered"})
     market(engine, {"R-1": 5})

@@ -102,8 +102,12 @@ create trigger new_documents_are_noted after insert on cloudsales.document
 
 create function cloudsales.note_changed_waybills() returns trigger language plpgsql as $$
 begin
+    -- By the courier's own time, where it was the courier who said so: what is read days later is old.
     insert into cloudsales.happening (order_id, event, occurred_at, waybill_id)
-    select a.order_id, w.event, least(coalesce(a.ended_at, statement_timestamp()), statement_timestamp()), a.waybill_id
+    select a.order_id, w.event,
+           least(coalesce((select min(e.occurred_at) from cloudsales.waybill_event e where e.waybill_id = a.waybill_id and e.state = a.state),
+                          statement_timestamp()), statement_timestamp()),
+           a.waybill_id
     from after_rows a
     join before_rows b using (waybill_id)
     join cloudsales.sales_order o on o.order_id = a.order_id
