@@ -14,9 +14,10 @@ from cloudsales_pipeline.resources.failures import clear_failures
 from cloudsales_pipeline.resources.project import Project
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Engine
 
     from cloudsales_pipeline.orders.importing import ImportResult
+    from cloudsales_pipeline.settings import Settings
 
 
 @dg.asset(
@@ -36,6 +37,7 @@ def sales_orders(context: dg.AssetExecutionContext, project: Project) -> dg.Mate
         from cloudsales_pipeline.orders.importing import import_orders
 
         settings = project.settings()
+        _listen(context, engine, settings)
         result = import_orders(
             engine,
             channel,
@@ -47,6 +49,17 @@ def sales_orders(context: dg.AssetExecutionContext, project: Project) -> dg.Mate
             raise result.failure  # what had come before it is taken in, reserved, and noted in run_summary
         with engine.connect() as connection:
             return dg.MaterializeResult(metadata=told(connection, name, result, settings.timezone))
+
+
+def _listen(context: dg.AssetExecutionContext, engine: "Engine", settings: "Settings") -> None:
+    """Have what happens to these orders noted, for who is told of it. Rules that are not usable are no reason to take none in."""
+    from cloudsales_pipeline.errors import SettingsError
+    from cloudsales_pipeline.messages.telling import sync_rules
+
+    try:
+        sync_rules(engine, settings)
+    except SettingsError as error:
+        context.log.warning("Nobody is told of these orders by the rules of messages: %s", error)
 
 
 def told(connection: "Connection", channel: str, result: "ImportResult", timezone: str) -> dict[str, Any]:

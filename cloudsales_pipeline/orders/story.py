@@ -18,7 +18,8 @@ from cloudsales_pipeline.orders.reading import reference_of
 
 MOST = 100
 
-SOURCES = ("payloads", "events", "reserved", "reservations_ended", "movements", "acknowledged", "erased")
+ALL_THAT_LEFT = ("handed_over", "states_told", "messages")
+SOURCES = ("payloads", "events", "reserved", "reservations_ended", "movements", "acknowledged", *ALL_THAT_LEFT, "erased")
 """Queries whose rows (at, what, owner, sku, warehouse, pieces, detail) make the timeline; of one moment, in this order."""
 
 Row = dict[str, Any]

@@ -47,6 +47,24 @@ select acknowledged_at as at, 'channel_acknowledged' as what, null as owner, nul
        jsonb_build_object('tries', acknowledge_tries) as detail
 from cloudsales.sales_order where order_id = :order_id and acknowledged_at is not null
 
+-- step: handed_over
+select h.done_at as at, 'channel_was_given' as what, null as owner, null as sku, null as warehouse, null::integer as pieces,
+       jsonb_build_object('kind', coalesce(d.kind, 'waybill'), 'number', coalesce(d.series || ' ' || d.number, w.number)) as detail
+from cloudsales.document_handover h left join cloudsales.document d using (document_id) left join cloudsales.waybill w using (waybill_id)
+where h.order_id = :order_id and h.done_at is not null order by h.done_at, h.handover_id
+
+-- step: states_told
+select done_at as at, 'channel_was_told' as what, null as owner, null as sku, null as warehouse, null::integer as pieces,
+       jsonb_build_object('status', status) as detail
+from cloudsales.order_advance where order_id = :order_id and done_at is not null order by done_at, advance_id
+
+-- step: messages
+-- To whom is not said: addresses are personal data.
+select coalesce(sent_at, decided_at, created_at) as at, 'message_' || case state when 'new' then 'waits' else state end as what, null as owner,
+       null as sku, null as warehouse, null::integer as pieces,
+       jsonb_strip_nulls(jsonb_build_object('event', event, 'medium', medium, 'reason', reason)) as detail
+from personal.message where subject_kind = 'order' and channel = :channel and external_id = :id order by 1, message_id
+
 -- step: erased
 select erased_at as at, 'personal_data_erased' as what, null as owner, null as sku, null as warehouse, null::integer as pieces,
        cast('{}' as jsonb) as detail

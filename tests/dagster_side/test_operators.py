@@ -61,8 +61,13 @@ def run(instance: dg.DagsterInstance, *, fails: bool, tags: dict[str, str] | Non
 
 
 def test_a_job_that_fails_is_told_once_until_it_succeeds_again_and_its_error_s_text_nowhere(
-    told_by_mail: Path, engine: Engine, instance: dg.DagsterInstance, defs: dg.Definitions
+    told_by_mail: Path,
+    engine: Engine,
+    instance: dg.DagsterInstance,
+    defs: dg.Definitions,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("DAGSTER_REDACT_USER_CODE_ERRORS", raising=False)  # a command that another test called may have set it
     tick(instance, defs)
     partition = {"dagster/partition": "fashionup"}
     for _ in range(3):

@@ -20,6 +20,8 @@ from cloudsales_pipeline.documents.quality import check_documents
 from cloudsales_pipeline.documents.submission import Folder, SubmissionRefusedError, SubmissionUnclearError
 from cloudsales_pipeline.documents.submitting import authority_of, decide, submit_due
 from cloudsales_pipeline.errors import RefusedError
+from cloudsales_pipeline.orders.story import story_of
+from cloudsales_pipeline.outbox.messages import Outgoing, enqueue
 from cloudsales_pipeline.settings import Settings
 from tests.documents.office import NOON, ON_STOCK, office, quarantined
 from tests.listing.fake_channel import FakeChannel
@@ -272,3 +274,20 @@ def test_a_waybill_that_was_cancelled_first_is_never_shown_to_the_channel(engine
     parcel(engine, "FO1", "AWB-1", "cancelled")
     assert given(engine, desk, made) == HandedOver()
     assert rows(engine, "select state from cloudsales.document_handover where waybill_id is not null") == [("not_needed",)]
+
+
+def test_an_orders_story_goes_on_to_its_documents_what_the_channel_was_given_and_the_messages(
+    engine: Engine, made: Settings
+) -> None:
+    make_missing(engine, made)
+    given(engine, Desk(), made)
+    with engine.begin() as connection:
+        told = Outgoing("order", "FO1", "invoice_issued", "email", "ana@example.ro", "Factura", "Bună", channel="fashionup")
+        enqueue(connection, [told])
+    with engine.connect() as connection:
+        story = story_of(connection, "fashionup", "FO1")
+    steps = [(row["what"], row["detail"]) for row in story.timeline if row["what"].startswith(("document", "channel", "message"))]
+    assert [what for what, _ in steps] == ["document_issued", "channel_was_given", "channel_was_told", "message_waits"]
+    assert steps[1][1] == {"kind": "fiscal_invoice", "number": "FU 1"}
+    assert steps[3][1] == {"event": "invoice_issued", "medium": "email"}
+    assert "ana@" not in str(story)

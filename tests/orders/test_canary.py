@@ -241,4 +241,4 @@ def test_what_is_of_a_person_is_printed_when_it_is_asked_for_and_exported_into_a
     done = call("privacy", "erase", fields["buyer"].email, "--open-orders", "--json")
     assert json.loads(done.stdout) == [{"orders": 1, "notes": 0, "payloads": 1, "unread": 0, "messages": 0}]
     left = json.loads(call("privacy", "export", fields["buyer"].email).stdout)
-    assert left == {"orders": [], "mentions": [], "payloads": [], "messages": []}
+    assert left == {"orders": [], "mentions": [], "payloads": [], "waybills": [], "messages": []}
